@@ -1,0 +1,67 @@
+# make demo | test | setup | lab | lint | publish REPO=owner/name | lock      (see README.md)
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+# The notebooks' own defaults are a quick look at synthetic clips. DATASET=ravdess runs the thesis' experiment instead.
+DATASET ?= synthetic
+ROOT ?=
+ifeq ($(DATASET),ravdess)
+RUN ?= ravdess
+SETTINGS := --set N_FOLDS=10 --set EPOCHS=60 --set BATCH_SIZE=64 --set LEARNING_RATE=0.001
+VIDEO_UNITS := --set GRU_UNITS=512
+AUDIO_UNITS := --set GRU_UNITS=256
+FUSION_UNITS := --set VIDEO_GRU_UNITS=512 --set AUDIO_GRU_UNITS=256
+endif
+RUN ?= demo
+RUN_NOTEBOOK := $(BIN)/python -m helpers.notebooks run --out runs/$(RUN)/notebooks
+DATA := --set DATASET=$(DATASET) --set "ROOT=$(ROOT)" --set RUN=$(RUN)
+
+.PHONY: demo test setup lab lint publish lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@head -n 1 Makefile
+
+setup: $(VENV)/.done
+
+$(VENV)/.done: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 …") if sys.version_info < (3, 10) else None'
+	@echo "setting up $(VENV), two to three minutes …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup
+	$(RUN_NOTEBOOK) $(DATA) notebooks/01_*.ipynb
+	$(RUN_NOTEBOOK) $(DATA) $(SETTINGS) $(VIDEO_UNITS) notebooks/02_*.ipynb
+	$(RUN_NOTEBOOK) $(DATA) $(SETTINGS) $(AUDIO_UNITS) notebooks/03_*.ipynb
+	$(RUN_NOTEBOOK) $(DATA) $(SETTINGS) $(FUSION_UNITS) notebooks/04_*.ipynb
+	$(RUN_NOTEBOOK) $(DATA) notebooks/05_*.ipynb
+	@$(BIN)/python -m helpers.evaluation runs/$(RUN)
+
+test: setup
+	$(BIN)/python -m pytest -m "not slow"
+
+lab: setup
+	$(BIN)/python -m pip install --quiet jupyterlab
+	$(BIN)/jupyter lab notebooks
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+
+publish: setup
+	@$(BIN)/python -m helpers.publish "$(REPO)"
+
+# New pins within requirements*.txt: resolved for Python 3.10 to 3.13 against Colab's versions.
+lock: setup
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile requirements.txt requirements-dev.txt -c requirements-colab.txt --universal \
+	  --python-version 3.10 --no-annotate --no-header -o requirements.lock
+
+clean:
+	rm -rf $(VENV) data cache runs

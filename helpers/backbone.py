@@ -1,0 +1,141 @@
+"""VGG16, frozen: faces to embeddings (thesis 2.1, 3.4.2).
+
+Weights come from, in this order: the path given; the path in EMOTION_VGG16_WEIGHTS; Keras' own download. Only where
+none can be had, seeded random ones stand in, and a loud line says so: fine for trying the suite out, useless for
+numbers about real faces.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+import pathlib
+import socket
+import sys
+
+import numpy as np
+
+WEIGHTS_VARIABLE = "EMOTION_VGG16_WEIGHTS"
+DIM = 512
+
+
+def find_weights(path=None):
+    """Says which weights will be used.
+
+    Args:
+        path: a .h5 file for keras.applications.VGG16(include_top=False), "random", or None to look.
+
+    Returns:
+        (source, identity): what to load ("random" or a path), and a short name that differs for different weights.
+
+    Raises:
+        FileNotFoundError: a path was given, here or in EMOTION_VGG16_WEIGHTS, and there is no file.
+    """
+    path = path or os.environ.get(WEIGHTS_VARIABLE)
+    if path and path != "random":
+        file = pathlib.Path(path).expanduser()
+        if not file.is_file():
+            raise FileNotFoundError(f"no VGG16 weights at {file}: correct the path or unset {WEIGHTS_VARIABLE}")
+        return str(file), _digest(str(file), file.stat().st_size, file.stat().st_mtime_ns)
+    if path != "random":
+        downloaded = _download()
+        if downloaded:
+            return downloaded, "imagenet"
+        print(
+            "!" * 100 + "\nVGG16: the ImageNet weights could not be had (no network?), so RANDOM weights stand in.\n"
+            "Good enough to try the suite on its synthetic clips; results on real faces would mean nothing.\n"
+            f"Download the file that data_manifest.csv names and set {WEIGHTS_VARIABLE} to its path.\n" + "!" * 100,
+            file=sys.stderr,
+            flush=True,
+        )
+    return "random", "random"
+
+
+@functools.lru_cache
+def _digest(file, *_stamp):
+    return hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest()[:8]
+
+
+@functools.lru_cache
+def _download():
+    """Keras' weights file, fetched once and checked by Keras; None where it cannot be had."""
+    import keras
+    from keras.src.applications import vgg16
+
+    with _patience(20):
+        try:
+            return keras.utils.get_file(
+                os.path.basename(vgg16.WEIGHTS_PATH_NO_TOP),
+                vgg16.WEIGHTS_PATH_NO_TOP,
+                cache_subdir="models",
+                file_hash="6d6bbae143d832006294945121d1f1fc",
+            )
+        except Exception:  # Keras turns every network fault into a bare Exception
+            return None
+
+
+@contextlib.contextmanager
+def _patience(seconds):
+    """Gives up on a silent network after `seconds`; Keras' download has no limit of its own."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+@functools.lru_cache(maxsize=2)
+def vgg16(source, size=48):
+    """The frozen convolution base: uint8 faces (n, size, size, 3) RGB, preprocessed, to (n, 512).
+
+    Args:
+        source: as `find_weights` returns it.
+        size: side of the faces in px, at least 32.
+
+    Returns:
+        keras.Model, not trainable.
+    """
+    import keras
+
+    model = keras.applications.VGG16(
+        include_top=False,
+        weights=None if source == "random" else source,
+        input_shape=(size, size, 3),
+        pooling="avg",  # at 48 × 48 the base gives 1 × 1 × 512, which this only flattens
+    )
+    if source == "random":
+        _fill_randomly(model)
+    model.trainable = False
+    return model
+
+
+def _fill_randomly(model, seed=0):
+    """He-normal kernels from NumPy, the same on every backend; Keras' own start lets 13 ReLU layers fade to nothing."""
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        if layer.weights:
+            kernel, bias = layer.get_weights()
+            spread = np.sqrt(2 / np.prod(kernel.shape[:3]))
+            layer.set_weights([rng.normal(0, spread, kernel.shape).astype("float32"), np.zeros_like(bias)])
+
+
+def embed(frames, source, batch_size=256):
+    """Embeds faces.
+
+    Args:
+        frames: uint8 (n, size, size, 3), RGB.
+        source: as `find_weights` returns it.
+        batch_size: faces at once.
+
+    Returns:
+        float32 (n, 512).
+    """
+    import keras
+
+    if not len(frames):
+        return np.zeros((0, DIM), dtype=np.float32)
+    model = vgg16(source, frames.shape[1])
+    # preprocess_input changes float arrays in place and wants RGB: the copy is on purpose.
+    inputs = keras.applications.vgg16.preprocess_input(np.array(frames, dtype=np.float32))
+    return np.asarray(model.predict(inputs, batch_size=batch_size, verbose=0), dtype=np.float32)

@@ -1,0 +1,99 @@
+"""Numbers only: from a table of predictions to accuracy, UAR, macro F1 and the confusion matrix (thesis 3.5).
+
+python -m helpers.evaluation runs/demo      prints the table of the results there
+"""
+
+import numpy as np
+
+
+def confusion(predictions, classes):
+    """Confusion matrix: int (C, C), rows true, columns predicted (thesis 3.5.2)."""
+    from sklearn.metrics import confusion_matrix
+
+    labels = list(range(len(classes)))
+    return confusion_matrix(predictions.label, predictions.prediction, labels=labels)
+
+
+def summarise(predictions, classes, **about):
+    """Numbers of a cross-validation.
+
+    Args:
+        predictions: DataFrame with int columns label, prediction, fold; one row a test clip.
+        classes: the emotions' names.
+        about: more to keep beside the numbers, such as protocol.
+
+    Returns:
+        dict: average, best, lowest, std (population) of the folds' accuracies; n, folds, uar, macro_f1, accuracy,
+        chance over all clips; per_class recall; fold_accuracy.
+    """
+    from sklearn.metrics import f1_score, recall_score
+
+    label, prediction = predictions.label.to_numpy(), predictions.prediction.to_numpy()
+    present = np.unique(label)
+    correct = (label == prediction).astype(float)
+    fold = predictions.fold.to_numpy()
+    accuracies = np.array([correct[fold == k].mean() for k in np.unique(fold)])
+    recalls = recall_score(label, prediction, labels=present, average=None, zero_division=0)
+    return {
+        "average": float(accuracies.mean()),
+        "best": float(accuracies.max()),
+        "lowest": float(accuracies.min()),
+        "std": float(accuracies.std()),
+        "accuracy": float(correct.mean()),
+        "uar": float(recalls.mean()),
+        "macro_f1": float(f1_score(label, prediction, labels=present, average="macro", zero_division=0)),
+        "chance": float(np.bincount(label).max() / len(label)),
+        "n": len(label),
+        "folds": len(accuracies),
+        "fold_accuracy": accuracies.tolist(),
+        "per_class": {classes[c]: float(r) for c, r in zip(present, recalls)},
+        **about,
+    }
+
+
+# The thesis' tables 4.2, 4.4 and 4.5: average, best, lowest, std of ten random folds.
+THESIS = {
+    "video": {"average": 0.7819, "best": 0.8333, "lowest": 0.7361, "std": 0.03},
+    "audio": {"average": 0.7652, "best": 0.8125, "lowest": 0.6875, "std": 0.04},
+    "fusion": {"average": 0.9125, "best": 0.9444, "lowest": 0.8750, "std": 0.02},
+}
+
+
+def table(summaries):
+    """The printed table: one row a system.
+
+    Args:
+        summaries: {name: summary dict}.
+
+    Returns:
+        DataFrame of percentages: average, best, lowest, std, UAR, macro F1, chance; and clips, folds, protocol.
+    """
+    import pandas as pd
+
+    rows = {}
+    for name, summary in summaries.items():
+        columns = ("average", "best", "lowest", "std", "uar", "macro_f1", "chance")
+        rows[name] = {c: round(100 * summary[c], 2) if c in summary else float("nan") for c in columns}
+        rows[name] |= {c: summary.get(c, "") for c in ("n", "folds", "protocol")}
+    return pd.DataFrame.from_dict(rows, orient="index").rename(
+        columns={"uar": "UAR", "macro_f1": "macro F1", "n": "clips"}
+    )
+
+
+def main(folder):
+    """Prints the table of the summaries below `folder`, and which figures lie there."""
+    import json
+    import pathlib
+
+    folder = pathlib.Path(folder)
+    paths = sorted(folder.glob("*/summary.json"))
+    if not paths:
+        raise SystemExit(f"no summary.json below {folder}; run the notebooks first")
+    print(table({path.parent.name: json.loads(path.read_text()) for path in paths}).to_string())
+    print("\naccuracies in per cent · figures: " + ", ".join(str(p) for p in sorted(folder.glob("*.png"))))
+
+
+if __name__ == "__main__":
+    import sys
+
+    main(sys.argv[1])

@@ -1,0 +1,28 @@
+"""What was left out, by name and counted: nothing is dropped in silence."""
+
+import collections
+
+
+class ClipError(ValueError):
+    """A clip that cannot be used. The message says what was found and in which file."""
+
+
+class Exclusions(list):
+    """A list of (name, reason) that prints as a short report, one line a reason."""
+
+    def add(self, name, reason):
+        self.append((str(name), str(reason)))
+
+    def counts(self):
+        """Number of names for each reason, most frequent first: dict."""
+        return dict(collections.Counter(reason for _, reason in self).most_common())
+
+    def __str__(self):
+        if not self:
+            return "nothing left out"
+        lines = [f"left out: {len(self)}"]
+        for reason, count in self.counts().items():
+            names = [name for name, why in self if why == reason]
+            shown = ", ".join(names[:3]) + (f" and {count - 3} more" if count > 3 else "")
+            lines.append(f"  {count} × {reason}: {shown}")
+        return "\n".join(lines)

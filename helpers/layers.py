@@ -1,0 +1,82 @@
+"""The two layers Keras does not have: a mask from lengths, and the thesis' soft attention (2.6.1)."""
+
+import keras
+from keras import ops
+
+# Masked scores. Finite, and the softmax is taken in float32: −1e9 would overflow float16.
+_FAR_BELOW = -1e9
+
+
+@keras.saving.register_keras_serializable(package="helpers")
+class LengthMask(keras.layers.Layer):
+    """True for the real steps of right-padded sequences.
+
+    Args of the call:
+        sequence: (B, T, D), padded on the right.
+        length: int (B,), number of real steps; at least 1 each.
+
+    Returns:
+        bool (B, T).
+    """
+
+    def call(self, sequence, length):
+        steps = ops.arange(ops.shape(sequence)[1], dtype="int32")  # (T,)
+        return steps[None, :] < ops.cast(length, "int32")[:, None]  # (B, T)
+
+    def compute_output_spec(self, sequence, length):
+        return keras.KerasTensor(sequence.shape[:2], dtype="bool")
+
+
+@keras.saving.register_keras_serializable(package="helpers")
+class SoftAttention(keras.layers.Layer):
+    """Weighted average of a sequence, the weights from what the RNN ends on (thesis 2.28–2.30).
+
+        s_i = vᵀ tanh(W_c h + W_x x_i)      a = softmax(s)      Z = Σ a_i x_i
+
+    (2.28) lacks v, without which s_i is a vector and (2.29) has no scalar to take the softmax of; additive attention of
+    Bahdanau et al. 2015 has it.
+
+    Args:
+        units: size of the space scores are made in, the width of W_c and W_x.
+
+    Args of the call:
+        sequence: x, (B, T, D).
+        state: h, (B, U).
+        mask: bool (B, T), True for real steps; each row needs one.
+
+    Returns:
+        (Z, a): (B, D) and float32 (B, T); a is 0 on padding and sums to 1.
+    """
+
+    def __init__(self, units, **options):
+        super().__init__(**options)
+        self.units = units
+        self.project_state = keras.layers.Dense(units, use_bias=False, name="W_c")
+        self.project_step = keras.layers.Dense(units, use_bias=False, name="W_x")
+        self.score = keras.layers.Dense(1, use_bias=False, name="v")
+
+    def build(self, sequence_shape, state_shape):
+        self.project_state.build(state_shape)
+        self.project_step.build(sequence_shape)
+        self.score.build((*sequence_shape[:2], self.units))
+
+    def call(self, sequence, state, mask=None):
+        hidden = ops.tanh(self.project_state(state)[:, None, :] + self.project_step(sequence))  # (B, T, units)
+        scores = ops.cast(self.score(hidden)[..., 0], "float32")  # (B, T)
+        if mask is not None:
+            scores = ops.where(mask, scores, _FAR_BELOW)
+        weights = ops.softmax(scores, axis=-1)  # (B, T)
+        context = ops.sum(ops.cast(weights, sequence.dtype)[..., None] * sequence, axis=1)  # (B, D)
+        return context, weights
+
+    def compute_output_spec(self, sequence, state, mask=None):
+        return (
+            keras.KerasTensor((sequence.shape[0], sequence.shape[2]), dtype=self.compute_dtype),
+            keras.KerasTensor(sequence.shape[:2], dtype="float32"),
+        )
+
+    def compute_mask(self, *args, **options):
+        return None, None
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}

@@ -1,0 +1,119 @@
+"""The thesis' three models, put together from the same parts (3.4, figures 3.5–3.7).
+
+Each model takes a dict of right-padded sequences with their lengths, `{"video": (B, Tv, D), "video_length": (B,),
+"audio": (B, Ta, F), "audio_length": (B,)}`, the streams it knows, and gives (B, n_classes) probabilities.
+"""
+
+import keras
+import numpy as np
+
+from helpers.config import FusionConfig, SubsystemConfig
+from helpers.layers import LengthMask, SoftAttention
+
+
+def stream_inputs(stream, dim):
+    """A stream's two inputs: the sequence (B, T, dim) and its length (B,)."""
+    return keras.Input((None, dim), name=stream), keras.Input((), dtype="int32", name=f"{stream}_length")
+
+
+def trunk(stream, sequence, length, config, normalisation=None):
+    """GRU stack → attention → fully connected layer: what the fusion shares with the subsystems.
+
+    Args:
+        stream: "video" or "audio", the prefix of the layers' names.
+        sequence, length: the stream's inputs.
+        config: SubsystemConfig.
+        normalisation: (mean, variance), each (dim,), of the training rows; None leaves the features as they are.
+
+    Returns:
+        (B, fc_units): the fully connected layer's output.
+    """
+    x = sequence
+    if normalisation is not None:
+        mean, variance = (np.asarray(v, dtype="float32") for v in normalisation)
+        x = keras.layers.Normalization(mean=mean, variance=variance, name=f"{stream}_normalisation")(x)
+    mask = LengthMask(name=f"{stream}_mask")(sequence, length)  # (B, T)
+    for number in range(1, config.gru_layers + 1):
+        gru = keras.layers.GRU(config.gru_units, return_sequences=True, return_state=True, name=f"{stream}_gru{number}")
+        x, state = gru(x, mask=mask)  # (B, T, units), (B, units): the state after the last real step
+    if config.attention == "soft":
+        state, _ = SoftAttention(config.gru_units // 2 or 1, name=f"{stream}_attention")(x, state, mask=mask)
+    return keras.layers.Dense(config.fc_units, activation="relu", name=f"{stream}_fc")(state)  # (B, fc_units)
+
+
+def head(x, n_classes, batch_norm, dropout):
+    """Batch normalisation → dropout → softmax; the softmax in float32 whatever the precision."""
+    if batch_norm:
+        x = keras.layers.BatchNormalization(name="batch_norm")(x)
+    if dropout:
+        x = keras.layers.Dropout(dropout, name="dropout")(x)
+    return keras.layers.Dense(n_classes, activation="softmax", dtype="float32", name="emotion")(x)
+
+
+def _subsystem(stream, dim, config, n_classes, normalisation):
+    sequence, length = stream_inputs(stream, dim)
+    x = trunk(stream, sequence, length, config, normalisation)
+    inputs = {stream: sequence, f"{stream}_length": length}
+    return keras.Model(inputs, head(x, n_classes, config.batch_norm, config.dropout), name=f"{stream}_subsystem")
+
+
+def video_subsystem(dim=512, config=None, *, n_classes=8, normalisation=None):
+    """VGG16 features → GRU → attention → FC → batch normalisation → softmax (3.4.2, figure 3.6).
+
+    Args:
+        dim: numbers a frame, 512 for VGG16 at 48×48.
+        config: SubsystemConfig, the thesis' video subsystem by default.
+        n_classes: number of emotions.
+        normalisation: (mean, variance) of the training rows, each (dim,).
+
+    Returns:
+        keras.Model, not compiled.
+    """
+    return _subsystem("video", dim, config or SubsystemConfig.video(), n_classes, normalisation)
+
+
+def audio_subsystem(dim=13, config=None, *, n_classes=8, normalisation=None):
+    """MFCC → stacked GRU → attention → FC → batch normalisation → softmax (3.4.3, figure 3.7).
+
+    Args and Returns as `video_subsystem`; `dim` is the number of MFCC.
+    """
+    return _subsystem("audio", dim, config or SubsystemConfig.audio(), n_classes, normalisation)
+
+
+def fusion_model(video_dim=512, audio_dim=13, video=None, audio=None, fusion=None, *, n_classes=8, normalisation=None):
+    """Both FC outputs concatenated → batch normalisation → dropout → softmax (3.4.1, figure 3.5), trained jointly.
+
+    Args:
+        video_dim, audio_dim: numbers a frame of each stream.
+        video, audio: SubsystemConfig of each trunk, the thesis' by default.
+        fusion: FusionConfig of the head.
+        n_classes: number of emotions.
+        normalisation: {"video": (mean, variance), "audio": (mean, variance)} of the training rows.
+
+    Returns:
+        keras.Model, not compiled.
+    """
+    fusion, normalisation = fusion or FusionConfig(), normalisation or {}
+    inputs, outputs = {}, []
+    for stream, dim, config in (
+        ("video", video_dim, video or SubsystemConfig.video()),
+        ("audio", audio_dim, audio or SubsystemConfig.audio()),
+    ):
+        sequence, length = stream_inputs(stream, dim)
+        inputs |= {stream: sequence, f"{stream}_length": length}
+        outputs.append(trunk(stream, sequence, length, config, normalisation.get(stream)))
+    x = keras.layers.Concatenate(name="fusion")(outputs)  # (B, 2·fc_units)
+    return keras.Model(inputs, head(x, n_classes, fusion.batch_norm, fusion.dropout), name="fusion_model")
+
+
+def attention_of(model):
+    """The same model, giving its attention weights as well.
+
+    Returns:
+        keras.Model whose output is {"emotion": (B, n_classes), "<stream>_attention": (B, T), …}.
+    """
+    outputs = {"emotion": model.output}
+    for layer in model.layers:
+        if isinstance(layer, SoftAttention):
+            outputs[layer.name] = layer.output[1]
+    return keras.Model(model.input, outputs)

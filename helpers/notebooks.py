@@ -1,0 +1,143 @@
+"""Runs notebooks with nbclient, with a cell of settings put in after the one tagged `parameters`.
+
+python -m helpers.notebooks run [--set NAME=VALUE …] [--out DIR] NOTEBOOK…
+"""
+
+import argparse
+import ast
+import os
+import pathlib
+import re
+import sys
+import time
+
+from helpers import runtime
+
+
+class NotebookError(RuntimeError):
+    """A notebook that cannot be run or stopped at an error; the message shows the cell and its traceback."""
+
+
+def parameters(notebook):
+    """Names the notebook's parameters cell assigns: {name: value as written}."""
+    cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    if len(cells) != 1:
+        raise NotebookError(f"{len(cells)} cells are tagged `parameters`; exactly one is needed")
+    found = {}
+    for node in ast.parse(cells[0].source).body:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = ast.unparse(node.value)
+    return found
+
+
+def run(path, settings=None, cwd=None, out=None, tell=print):
+    """Runs one notebook from top to bottom.
+
+    Args:
+        path: the .ipynb file; it is not changed.
+        settings: {NAME: value}; those that its parameters cell knows are put in after it, the others ignored.
+        cwd: folder the kernel works in; the current one by default.
+        out: folder for the executed copy, None to keep none (after an error it holds what was done).
+        tell: called with lines of progress.
+
+    Returns:
+        The executed notebook (nbformat.NotebookNode).
+
+    Raises:
+        NotebookError: the first cell that fails; shows it and its traceback.
+    """
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+    path = pathlib.Path(path)
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except FileNotFoundError as error:
+        raise NotebookError(f"no notebook at {path}") from error
+    except Exception as error:
+        raise NotebookError(f"{path} is not a notebook ({error})") from error
+    known = parameters(notebook)
+    lines = [f"{name} = {value!r}" for name, value in (settings or {}).items() if name in known]
+    if lines:
+        at = next(i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
+        notebook.cells.insert(at + 1, nbformat.v4.new_code_cell("\n".join(lines)))
+    started, code_cells = time.perf_counter(), sum(cell.cell_type == "code" for cell in notebook.cells)
+    numbers = iter(range(1, code_cells + 1))
+
+    def on_cell(cell, cell_index):
+        if cell.cell_type == "code":
+            first = next((line for line in cell.source.splitlines() if line.strip()), "")
+            tell(f"  {time.perf_counter() - started:5.0f} s  cell {next(numbers)}/{code_cells}  {first[:80]}")
+
+    # A kernel of this very Python, which finds `helpers` wherever it works.
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        dict.fromkeys([str(runtime.PROJECT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))])
+    )
+    client = NotebookClient(
+        notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": str(cwd or pathlib.Path.cwd())}}
+    )
+    client.on_cell_execute = on_cell
+    try:
+        client.execute()
+    except (CellExecutionError, DeadKernelError) as error:
+        raise NotebookError(f"{path.name} stopped:\n{error}") from error
+    finally:
+        if out:
+            pathlib.Path(out).mkdir(parents=True, exist_ok=True)
+            nbformat.write(notebook, pathlib.Path(out) / path.name)
+    tell(f"{path.name}: {time.perf_counter() - started:.0f} s")
+    return notebook
+
+
+def text(notebook):
+    """All that an executed notebook printed, without terminal colours."""
+    pieces = []
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            pieces.append(output.get("text", "") or output.get("data", {}).get("text/plain", ""))
+    return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(pieces))
+
+
+def _setting(words):
+    name, equals, value = words.partition("=")
+    if not equals or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"{words!r} is not NAME=VALUE")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def main(arguments=None):
+    """The command line. Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m helpers.notebooks", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True, metavar="run")
+    command = commands.add_parser("run", help="run notebooks in the order given; stops at the first error")
+    command.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE", dest="settings")
+    command.add_argument("--out", metavar="DIR", help="keep the executed copies here")
+    command.add_argument("notebooks", nargs="+", metavar="NOTEBOOK")
+    options = parser.parse_args(arguments)
+    settings = dict(options.settings)
+    import nbformat
+
+    try:
+        known = set()
+        for path in options.notebooks:
+            if not pathlib.Path(path).is_file():
+                raise NotebookError(f"no notebook at {path}")
+            known |= set(parameters(nbformat.read(path, as_version=4)))
+        unknown = sorted(set(settings) - known)
+        if unknown:
+            raise NotebookError(f"no parameters cell sets {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+        for path in options.notebooks:
+            print(pathlib.Path(path).name, flush=True)
+            run(path, settings, out=options.out, tell=lambda line: print(line, flush=True))
+    except NotebookError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""Pictures only. Each function takes ax=None, draws on it or on a new one, and returns it."""
+
+import pathlib
+
+import numpy as np
+
+
+def _axes(ax, width=6.0, height=4.0):
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def save(ax, path):
+    """Writes the picture that `ax` belongs to as PNG. Returns the path."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ax.figure.savefig(path, dpi=120)
+    return path
+
+
+def confusion(matrix, classes, ax=None, title=None):
+    """Confusion matrix, rows true and columns predicted, in per cent of each row (figures 4.1–4.3).
+
+    Args:
+        matrix: int (C, C), as `evaluation.confusion` gives it.
+        classes: C names.
+    """
+    import seaborn
+
+    ax = _axes(ax, 5.6, 5.0)
+    share = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    options = {"vmin": 0, "vmax": 100, "cmap": "Blues", "cbar": False, "square": True, "linewidths": 0.5}
+    seaborn.heatmap(share, annot=True, fmt=".0f", xticklabels=classes, yticklabels=classes, ax=ax, **options)
+    ax.set(xlabel="predicted", ylabel="true", title=title or "Recall in per cent of each true emotion")
+    ax.tick_params(axis="x", rotation=45)
+    ax.tick_params(axis="y", rotation=0)
+    return ax
+
+
+def curves(history, metric="accuracy", ax=None, title=None):
+    """A metric over the epochs, thin a fold and bold their mean; held-out rows dashed (figure 4.4).
+
+    Args:
+        history: DataFrame with fold, epoch, <metric> and perhaps val_<metric>.
+        metric: "accuracy" or "loss".
+    """
+    ax = _axes(ax)
+    held = "of training actors or clips held out"
+    for column, style, colour, name in ((metric, "-", "C0", "training"), (f"val_{metric}", "--", "C1", held)):
+        if column in history:
+            for _, fold in history.groupby("fold"):
+                ax.plot(fold.epoch, fold[column], style, color=colour, alpha=0.25, linewidth=1)
+            mean = history.groupby("epoch")[column].mean()
+            ax.plot(mean.index, mean, style, color=colour, linewidth=2, label=name)
+    ax.set(xlabel="epoch", ylabel=metric, title=title or f"Training {metric}, mean of the folds in bold")
+    ax.set_ylim(0, 1.02 if metric == "accuracy" else None)
+    ax.legend()
+    return ax
+
+
+def folds(table, parts, ax=None, title=None):
+    """Which actors each fold tests on: clips of an actor (column) in a fold's test part (row) (figure 3.4)."""
+    import seaborn
+
+    actors = np.unique(table.actor)
+    actor = np.asarray(table.actor)
+    counts = np.array([[(actor[test] == a).sum() for a in actors] for _, test in parts])
+    ax = _axes(ax, max(5.0, 0.45 * len(actors) + 2), 0.4 * len(parts) + 1.4)
+    options = {"annot": True, "fmt": "d", "cmap": "Blues", "cbar": False, "linewidths": 0.5, "annot_kws": {"size": 8}}
+    rows = range(1, len(parts) + 1)
+    seaborn.heatmap(counts, xticklabels=actors, yticklabels=rows, ax=ax, **options)
+    ax.set(xlabel="actor", ylabel="fold", title=title or "Test clips of each actor in each fold")
+    return ax
+
+
+def systems(summaries, reference=None, ax=None, title=None):
+    """Average accuracy of each system with its folds as points; `reference` averages as diamonds; chance dashed.
+
+    Args:
+        summaries: {name: summary dict}.
+        reference: {name: average}, such as the thesis'.
+    """
+    ax = _axes(ax, 1.3 * len(summaries) + 2.5, 4.2)
+    for x, (name, summary) in enumerate(summaries.items()):
+        ax.bar(x, 100 * summary["average"], width=0.6, color=f"C{x % 10}", alpha=0.75)
+        points = 100 * np.array(summary["fold_accuracy"])
+        ax.plot(x + np.linspace(-0.15, 0.15, len(points)), points, "o", color="black", markersize=3, alpha=0.6)
+        ax.hlines(100 * summary["chance"], x - 0.4, x + 0.4, colors="black", linestyles="dashed", linewidth=1)
+        if reference and name in reference:
+            ax.plot(x, 100 * reference[name], "D", color="white", markeredgecolor="black", markersize=7)
+    ax.set_xticks(range(len(summaries)), list(summaries))
+    note = "dots: folds · dashed: chance" + (" · diamond: thesis" if reference else "")
+    ax.set(ylim=(0, 103), ylabel="accuracy in per cent", title=title or "Average over the folds", xlabel=note)
+    return ax
+
+
+def face_strip(track, n=10, ax=None, title=None):
+    """n of a FaceTrack's faces side by side, with their times."""
+    ax = _axes(ax, 10, 1.6)
+    rows = np.linspace(0, len(track.frames) - 1, min(n, len(track.frames))).round().astype(int)
+    size = track.frames.shape[1]
+    ax.imshow(np.concatenate(list(track.frames[rows]), axis=1))
+    ax.set_xticks((np.arange(len(rows)) + 0.5) * size, [f"{t:.2f} s" for t in track.times[rows]])
+    ax.set_yticks([])
+    ax.set_title(title or "Faces the model sees")
+    return ax
+
+
+def frame_with_box(frame, box, ax=None, title=None):
+    """A whole frame with the face's box (top, right, bottom, left)."""
+    import matplotlib.patches
+
+    ax = _axes(ax, 4.8, 3.6)
+    ax.imshow(frame)
+    top, right, bottom, left = box
+    frame_of_face = matplotlib.patches.Rectangle((left, top), right - left, bottom - top, fill=False, ec="lime", lw=2)
+    ax.add_patch(frame_of_face)
+    ax.set(title=title or "A kept frame and its face", xticks=[], yticks=[])
+    return ax
+
+
+def waveform(samples, rate, ax=None, title=None):
+    """Amplitude over time."""
+    ax = _axes(ax, 8, 2)
+    ax.plot(np.arange(len(samples)) / rate, samples, linewidth=0.4)
+    ax.set(xlabel="seconds", ylabel="amplitude", title=title or "Waveform", xlim=(0, len(samples) / rate))
+    return ax
+
+
+def mfcc(coefficients, times, ax=None, title=None):
+    """MFCC (T, n) over time, each coefficient standardised so that all can be seen."""
+    ax = _axes(ax, 8, 2.6)
+    z = (coefficients - coefficients.mean(axis=0)) / (coefficients.std(axis=0) + 1e-6)
+    edges = (times[0], times[-1], -0.5, coefficients.shape[1] - 0.5)
+    ax.imshow(z.T, aspect="auto", origin="lower", extent=edges, cmap="coolwarm", vmin=-3, vmax=3)
+    ax.set(xlabel="seconds", ylabel="coefficient", title=title or "MFCC, each standardised over the clip")
+    return ax
+
+
+def attention(weights, times, ax=None, title=None):
+    """Attention weights (T,) over time in seconds; the dotted line is what equal weights would be."""
+    ax = _axes(ax, 8, 2)
+    ax.fill_between(times, weights, step="mid", alpha=0.5)
+    ax.axhline(1 / len(weights), color="black", linestyle="dotted", linewidth=1)
+    ax.set(xlabel="seconds", ylabel="weight", title=title or "Attention over the clip", ylim=(0, None))
+    return ax

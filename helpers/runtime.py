@@ -1,0 +1,132 @@
+"""Where the code runs: Colab, CI or a laptop; which accelerator and Keras backend; folders, seed, set-up."""
+
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+
+PROJECT = pathlib.Path(__file__).resolve().parent.parent
+
+# What Colab's runtimes may lack: import name → requirement. face-recognition asks for dlib's source, so it is
+# installed without its dependencies and dlib-bin takes dlib's place.
+NEEDED = {
+    "numpy": "numpy",
+    "pandas": "pandas",
+    "matplotlib": "matplotlib",
+    "sklearn": "scikit-learn",
+    "seaborn": "seaborn",
+    "tqdm": "tqdm",
+    "joblib": "joblib",
+    "librosa": "librosa",
+    "soundfile": "soundfile",
+    "gdown": "gdown",
+    "keras": "keras",
+    "cv2": "opencv-python-headless",
+    "av": "av",
+    "dlib": "dlib-bin",
+    "face_recognition_models": "face_recognition_models",
+    "face_recognition": "face-recognition",
+}
+
+
+def choose_backend():
+    """Names a Keras backend that can be imported here, before Keras is: returns it.
+
+    KERAS_BACKEND and Keras' own configuration are kept; without TensorFlow (Colab's TPU runtime) JAX is chosen.
+    """
+    if "keras" in sys.modules:
+        return sys.modules["keras"].config.backend()
+    if "KERAS_BACKEND" not in os.environ and not _there("tensorflow") and _there("jax"):
+        os.environ["KERAS_BACKEND"] = "jax"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up chatter hides what a reader must see
+    return os.environ.get("KERAS_BACKEND", "tensorflow")
+
+
+def _there(module):
+    return importlib.util.find_spec(module) is not None
+
+
+def in_colab():
+    """True in a Colab notebook."""
+    return "google.colab" in sys.modules or (_there("google") and _there("google.colab"))
+
+
+def install_missing():
+    """Installs what the notebooks need and this Python lacks; nothing already installed changes its version.
+
+    pip upgrades NumPy or TensorFlow under a running Colab kernel if it is let, and the session breaks: so every
+    installed version is handed to pip as a constraint.
+
+    Returns:
+        list of the requirements installed.
+
+    Raises:
+        RuntimeError: pip failed; its last lines are in the message.
+    """
+    import importlib.metadata
+    import tempfile
+
+    missing = [module for module in NEEDED if not _there(module)]
+    if not missing:
+        return []
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as file:
+        for name, version in sorted({(d.name, d.version) for d in importlib.metadata.distributions() if d.name}):
+            file.write(f"{name}=={version}\n")
+    try:
+        alone = [NEEDED[m] for m in missing if m.startswith("face_recognition")]
+        others = [NEEDED[m] for m in missing if not m.startswith("face_recognition")]
+        for requirements, options in ((others, ["--constraint", file.name]), (alone, ["--no-deps"])):
+            if requirements:
+                _pip(["install", "--quiet", *options, *requirements])
+    finally:
+        os.unlink(file.name)
+    importlib.invalidate_caches()
+    return [NEEDED[module] for module in missing]
+
+
+def _pip(arguments):
+    done = subprocess.run([sys.executable, "-m", "pip", *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"pip {' '.join(arguments)} failed:\n" + "\n".join(done.stderr.splitlines()[-8:]))
+
+
+def accelerator():
+    """What Keras computes on here: "GPU", "TPU" or "CPU" (imports the backend)."""
+    import keras
+
+    kinds = [name.split(":")[0].upper().replace("CUDA", "GPU") for name in keras.distribution.list_devices()]
+    return next((kind for kind in ("TPU", "GPU") if kind in kinds), "CPU")
+
+
+def report():
+    """One line for the top of a notebook: place, Python, backend, accelerator; a hint where a GPU would help."""
+    import platform
+
+    import keras
+
+    device = accelerator()
+    place = "Colab" if in_colab() else "CI" if os.environ.get("CI") else "this machine"
+    python, backend = platform.python_version(), keras.config.backend()
+    line = f"{place}: Python {python}, Keras {keras.__version__} on {backend}, {device}"
+    if in_colab() and device == "CPU":
+        line += "\nNo accelerator: Runtime ▸ Change runtime type ▸ GPU makes training faster. Going on with the CPU."
+    return line
+
+
+def workspace():
+    """Folder for data, cache and runs: the project's when you work inside it, else the current one."""
+    here = pathlib.Path.cwd()
+    return PROJECT if here == PROJECT or PROJECT in here.parents else here
+
+
+def workers():
+    """Processes to preprocess with: the cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def seed(number):
+    """Seeds Python, NumPy and the Keras backend."""
+    import keras
+
+    keras.utils.set_random_seed(number)

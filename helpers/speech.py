@@ -1,0 +1,121 @@
+"""A clip's sound: out of any file, to mono, to 13 MFCC a frame (thesis 2.5, 3.4.3)."""
+
+import pathlib
+
+import numpy as np
+
+from helpers.config import AudioConfig
+from helpers.exclusions import ClipError
+
+SILENCE = 1e-4  # peak amplitude (−80 dBFS) below which a clip says nothing
+_SOUND_FILES = (".wav", ".flac", ".ogg", ".aiff", ".aif")
+
+
+def load(path, config=None):
+    """Reads a clip's sound as mono at the configured rate.
+
+    Args:
+        path: .wav or .flac (soundfile), or anything else PyAV opens, such as .mp4. Any rate, any number of channels.
+        config: AudioConfig; its `rate` in Hz, 48000 by default.
+
+    Returns:
+        (samples, rate): float32 (n,) in [−1, 1], and the rate in Hz.
+
+    Raises:
+        ClipError: not readable, no sound stream, cut short, shorter than `min_seconds`, or digital silence.
+    """
+    config = config or AudioConfig()
+    path = pathlib.Path(path)
+    samples, rate = _read_sound_file(path) if path.suffix.lower() in _SOUND_FILES else _read_container(path)
+    if not np.isfinite(samples).all():
+        raise ClipError(f"{path.name}: the sound holds values that are not numbers; export it again")
+    if len(samples) < config.min_seconds * rate:
+        raise ClipError(f"{path.name}: {len(samples) / rate:.2f} s of sound; at least {config.min_seconds} s needed")
+    if np.abs(samples).max() < SILENCE:
+        raise ClipError(f"{path.name}: digital silence")
+    if rate != config.rate:
+        import librosa
+
+        samples = librosa.resample(samples, orig_sr=rate, target_sr=config.rate, res_type="soxr_hq")
+    return np.ascontiguousarray(samples, dtype=np.float32), config.rate
+
+
+def _read_sound_file(path):
+    import soundfile
+
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise ClipError(f"{path.name}: no sound could be read ({error})") from error
+    return samples.mean(axis=1), rate
+
+
+def _read_container(path):
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.audio:
+                raise ClipError(f"{path.name}: has no sound stream")
+            stream = container.streams.audio[0]
+            rate = stream.rate
+            promised = float(stream.duration * stream.time_base) if stream.duration else None
+            # Planar float, one row a channel, whatever the codec stores.
+            resampler = av.AudioResampler(format="fltp")
+            pieces = [out.to_ndarray() for frame in container.decode(stream) for out in resampler.resample(frame)]
+    except (av.FFmpegError, OSError) as error:
+        raise ClipError(f"{path.name}: no sound could be read ({error})") from error
+    if not pieces:
+        raise ClipError(f"{path.name}: its sound stream is empty")
+    samples = np.concatenate(pieces, axis=1).mean(axis=0)
+    if promised and len(samples) / rate < 0.9 * promised:
+        raise ClipError(f"{path.name}: cut short, {len(samples) / rate:.2f} s of {promised:.2f} s of sound are there")
+    return samples, rate
+
+
+def mfcc(samples, rate, config=None):
+    """Mel frequency cepstral coefficients: pre-emphasis, frames, Hamming, FFT, HTK mel bank, log, DCT (2.24–2.27).
+
+    Frames lie wholly inside the sound; a sound shorter than one frame is padded with zeros to one.
+
+    Args:
+        samples: float (n,), mono.
+        rate: of the samples, in Hz; must be the configured one.
+        config: AudioConfig: 13 coefficients, frames of 4096 samples every 2048.
+
+    Returns:
+        float32 (T, n_mfcc), T = 1 + (n − frame) // hop.
+
+    Raises:
+        ValueError: the rate is not the configured one, or the samples are not one-dimensional.
+    """
+    import librosa
+
+    config = config or AudioConfig()
+    samples = np.asarray(samples, dtype=np.float32)
+    if samples.ndim != 1:
+        raise ValueError(f"samples have shape {samples.shape}; mono sound (n,) is needed: average the channels first")
+    if rate != config.rate:
+        raise ValueError(f"samples at {rate} Hz, configured for {config.rate} Hz: use speech.load, which resamples")
+    emphasised = np.append(samples[:1], samples[1:] - config.pre_emphasis * samples[:-1])  # (2.24)
+    emphasised = np.pad(emphasised, (0, max(0, config.frame - len(emphasised))))
+    coefficients = librosa.feature.mfcc(
+        y=emphasised,
+        sr=rate,
+        n_mfcc=config.n_mfcc,
+        n_fft=config.frame,
+        hop_length=config.hop,
+        window="hamming",  # (2.25)
+        center=False,
+        n_mels=config.n_mels,
+        htk=True,  # (2.26)
+        dct_type=2,  # (2.27)
+        norm="ortho",
+    )
+    return np.ascontiguousarray(coefficients.T, dtype=np.float32)
+
+
+def frame_times(n_frames, config=None):
+    """Middle of each MFCC frame in seconds: float (n_frames,)."""
+    config = config or AudioConfig()
+    return (np.arange(n_frames) * config.hop + config.frame / 2) / config.rate

@@ -1,0 +1,76 @@
+import os
+import pathlib
+import shutil
+
+import pytest
+
+# Before any test imports Keras: the seeded random backbone, so that no test waits for a download.
+os.environ.setdefault("EMOTION_VGG16_WEIGHTS", "random")
+
+from helpers import datasets, features, ravdess, synthetic
+
+PROJECT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """Folder of the real recordings, clips and weights."""
+    folder = pathlib.Path(os.environ.get("EMOTION_SHARED_DATA", PROJECT.parent / "shared" / "data"))
+    if not (folder / "ravdess").is_dir():
+        pytest.skip(f"no real data at {folder}; set EMOTION_SHARED_DATA to the folder that holds ravdess/")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory):
+    """The default synthetic set: 192 clips of six actors."""
+    root = tmp_path_factory.mktemp("synthetic")
+    datasets.load("synthetic", root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def table(clips):
+    return ravdess.index(clips)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def feature_set(table, cache):
+    """Both streams of the 192 clips; the cache is left for the notebooks."""
+    return features.build(table, cache, progress=False)
+
+
+@pytest.fixture(scope="session")
+def bad_clips(clips, tmp_path_factory):
+    """Two good clips among one of every kind of bad one: {id: words its exclusion must hold}."""
+    root = tmp_path_factory.mktemp("bad")
+    good = sorted(clips.rglob("*.mp4"))[:2]
+    for path in good:
+        shutil.copy(path, root)
+    expected = {}
+
+    def name(number):
+        return f"01-01-0{number}-02-01-01-07"
+
+    whole = good[0].read_bytes()
+    (root / f"{name(2)}.mp4").write_bytes(whole[: len(whole) // 2])
+    expected[name(2)] = "could be read"
+    (root / f"{name(3)}.mp4").write_text("this is no video\n" * 50)
+    expected[name(3)] = "could be read"
+    for number, options, words in (
+        (4, {"sound": False}, "no sound stream"),
+        (5, {"pictures": False}, "no picture"),
+        (6, {"face": False}, "no face in any of its"),
+        (7, {"seconds": 0.1}, "at least 0.5 s"),
+        (8, {"silent": True}, "digital silence"),
+    ):
+        synthetic.clip(root / f"{name(number)}.mp4", "happy", 7, **options)
+        expected[name(number)] = words
+    (root / "01-01-03-01-02-02-07.mp4").touch()
+    expected["01-01-03-01-02-02-07"] = "could be read"
+    return root, {path.stem for path in good}, expected

@@ -1,0 +1,42 @@
+import pytest
+
+from helpers import config
+from helpers.config import AudioConfig, FusionConfig, SubsystemConfig, TrainConfig, VideoConfig
+
+
+def test_the_defaults_are_the_thesis_values():
+    video, audio = VideoConfig(), AudioConfig()
+    assert (video.fps, video.size) == (7.5, 48)
+    assert (audio.rate, audio.n_mfcc, audio.frame) == (48_000, 13, 4096)
+    assert (SubsystemConfig.video().gru_layers, SubsystemConfig.video().gru_units) == (1, 512)
+    assert (SubsystemConfig.audio().gru_layers, SubsystemConfig.audio().gru_units) == (3, 256)
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: VideoConfig(fps=0), "fps is 0"),
+        (lambda: VideoConfig(size=16), "VGG16 needs at least 32"),
+        (lambda: VideoConfig(detect_sizes=()), "detect_sizes is empty"),
+        (lambda: AudioConfig(hop=5000), "hop is 5000"),
+        (lambda: AudioConfig(n_mfcc=40), "n_mfcc is 40"),
+        (lambda: SubsystemConfig(attention="hard-ish"), "attention is 'hard-ish'"),
+        (lambda: SubsystemConfig(gru_layers=0), "gru_layers is 0"),
+        (lambda: FusionConfig(dropout=1.0), "dropout is 1.0"),
+        (lambda: TrainConfig(batch_size=1), "batch normalisation"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_by_name(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+def test_the_key_changes_with_any_value_and_only_then():
+    assert config.key(VideoConfig()) == config.key(VideoConfig())
+    assert config.key(VideoConfig(detect_sizes=[320])) == config.key(VideoConfig(detect_sizes=(320,)))
+    assert len({config.key(AudioConfig(hop=hop)) for hop in (512, 1024, 2048)}) == 3
+
+
+def test_what_is_not_the_thesis_is_said():
+    assert config.off_thesis("video", GRU_LAYERS=1, GRU_UNITS=512, EPOCHS=60) == "All values are the thesis'."
+    assert config.off_thesis("audio", GRU_UNITS=64, N_FOLDS=10) == "Not the thesis': GRU_UNITS 64 (256)"

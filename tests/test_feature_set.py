@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from helpers.exclusions import Exclusions
+from helpers.feature_set import FeatureSet
+
+
+def small(n=4, **changes):
+    rng = np.random.default_rng(0)
+    fields = {
+        "clip_id": np.array([f"clip{i}" for i in range(n)]),
+        "label": np.arange(n) % 2,
+        "actor": np.arange(n),
+        "classes": ("calm", "happy"),
+        "audio": rng.normal(5, 3, (n, 6, 2)).astype("float32"),
+        "audio_length": np.arange(1, n + 1, dtype="int32"),
+        "excluded": Exclusions([("clip9", "digital silence")]),
+    }
+    return FeatureSet(**{**fields, **changes})
+
+
+def test_it_survives_its_file_with_names_and_reasons(tmp_path):
+    before = small()
+    before.save(tmp_path / "deep" / "set.npz")
+    after = FeatureSet.load(tmp_path / "deep" / "set.npz")
+    assert after.fingerprint() == before.fingerprint()
+    assert after.classes == before.classes and after.excluded == before.excluded and after.video is None
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["set.npz"], "no temporary file is left"
+
+
+def test_a_file_that_is_something_else_is_refused_and_nothing_is_unpickled(tmp_path):
+    np.savez(tmp_path / "pickled.npz", clip_id=np.array([{"a": 1}], dtype=object))
+    (tmp_path / "text.npz").write_text("hello")
+    for name in ("pickled.npz", "text.npz"):
+        with pytest.raises(ValueError, match="not a FeatureSet"):
+            FeatureSet.load(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        FeatureSet.load(tmp_path / "nowhere.npz")
+
+
+def test_a_subset_has_the_rows_asked_for():
+    part = small().subset(np.array([2, 0]))
+    assert part.clip_id.tolist() == ["clip2", "clip0"] and part.audio_length.tolist() == [3, 1] and len(part) == 2
+
+
+def test_normalisation_looks_at_real_steps_of_the_given_rows_only():
+    audio = np.full((2, 5, 1), 100.0, dtype="float32")
+    audio[0, :2, 0] = [1, 3]
+    features = small(2, audio=audio, audio_length=np.array([2, 5], dtype="int32"))
+    mean, variance = features.normalisation(np.array([0]), "audio")
+    assert mean.tolist() == [2] and variance.tolist() == [1]
+
+
+def test_a_constant_number_is_not_divided_by_nothing():
+    features = small(2, audio=np.zeros((2, 5, 1), "float32"))
+    assert features.normalisation(np.arange(2), "audio")[1].tolist() == [1]
+
+
+def test_the_fingerprint_changes_with_any_number_or_label():
+    prints = {small().fingerprint(), small(audio=small().audio + 1).fingerprint()}
+    prints |= {small(label=1 - small().label).fingerprint(), small(classes=("a", "b")).fingerprint()}
+    assert len(prints) == 4
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"audio": None, "audio_length": None}, "both are None"),
+        ({"audio_length": np.array([0, 1, 1, 1])}, "no audio step"),
+        ({"label": np.zeros(3)}, "label has 3 rows"),
+    ],
+)
+def test_a_set_that_would_break_a_model_is_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        small(**changes)

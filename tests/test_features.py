@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+
+from helpers import features, ravdess, speech
+from helpers.config import AudioConfig, VideoConfig
+
+
+def entries(cache):
+    return {p.relative_to(cache): p.stat().st_mtime_ns for p in cache.rglob("*.np*")}
+
+
+def test_every_clip_has_both_streams_right_padded_with_its_length(feature_set, table):
+    assert feature_set.clip_id.tolist() == table.clip_id.tolist() and not feature_set.excluded
+    assert feature_set.video.shape[::2] == (192, 512) and feature_set.audio.shape[::2] == (192, 13)
+    for stream in ("video", "audio"):
+        values, length = getattr(feature_set, stream), getattr(feature_set, f"{stream}_length")
+        for row, n in zip(values, length):
+            assert row[n - 1].any() and not row[n:].any()
+
+
+def test_the_features_are_those_of_the_clips(feature_set, table):
+    for row in (0, 100):
+        alone = speech.mfcc(*speech.load(table.audio_path[row]))
+        assert np.array_equal(feature_set.audio[row, : len(alone)], alone)
+
+
+def test_a_second_build_makes_nothing_anew(feature_set, table, cache):
+    before = entries(cache)
+    again = features.build(table, cache, progress=False)
+    assert entries(cache) == before and again.fingerprint() == feature_set.fingerprint()
+
+
+def test_another_configuration_has_its_own_entries(table, tmp_path):
+    few = table.head(2)
+    features.build(few, tmp_path, progress=False, streams=("audio",))
+    slow = features.build(few, tmp_path, progress=False, streams=("audio",), audio=AudioConfig(hop=4096))
+    fast = features.build(few, tmp_path, progress=False, streams=("audio",))
+    assert len(list(tmp_path.glob("mfcc-*"))) == 2
+    assert fast.audio.shape[1] > slow.audio.shape[1]
+
+
+def test_an_interrupted_build_goes_on_and_ends_the_same(table, tmp_path):
+    few = table.head(6)
+    whole = features.build(few, tmp_path / "whole", progress=False, workers=1)
+    features.build(few.head(3), tmp_path / "parts", progress=False, workers=1)
+    leftover = next((tmp_path / "parts").glob("faces-*")) / ".01-01-01-01-01-01-01.npz.1.tmp"
+    leftover.write_bytes(b"half an entry of a killed run")
+    assert features.build(few, tmp_path / "parts", progress=False, workers=1).fingerprint() == whole.fingerprint()
+
+
+def test_every_bad_clip_is_left_out_by_name_and_the_good_ones_are_kept(bad_clips, tmp_path):
+    root, good, expected = bad_clips
+    table = ravdess.index(root)
+    result = features.build(table, tmp_path, progress=False)
+    assert set(result.clip_id) == good
+    reasons = dict(result.excluded)
+    assert set(reasons) == set(expected)
+    for name, words in expected.items():
+        assert words in reasons[name], f"{name}: {reasons[name]}"
+    assert f"left out: {len(expected)}" in str(result.excluded)
+
+
+def test_a_clip_without_sound_still_serves_the_video_stream(bad_clips, tmp_path):
+    root, good, _ = bad_clips
+    result = features.build(ravdess.index(root), tmp_path, progress=False, streams=("video",))
+    assert set(result.clip_id) == good | {"01-01-04-02-01-01-07", "01-01-08-02-01-01-07"} and result.audio is None
+
+
+def test_no_usable_clip_at_all_is_an_error_with_the_reasons(bad_clips, tmp_path):
+    root, good, _ = bad_clips
+    table = ravdess.index(root)
+    with pytest.raises(ValueError, match="none of the 8 clips can be used"):
+        features.build(table[~table.clip_id.isin(good)], tmp_path, progress=False)
+
+
+def test_two_clips_with_one_id_are_refused(table, tmp_path):
+    import pandas as pd
+
+    with pytest.raises(ValueError, match="two clips with one id: 01-01-01-01-01-01-01"):
+        features.build(pd.concat([table.head(2), table.head(1)]), tmp_path)
+
+
+def test_an_empty_table_is_refused(table, tmp_path):
+    with pytest.raises(ValueError, match="no clip"):
+        features.build(table.head(0), tmp_path)
+
+
+def test_cached_entries_can_be_looked_at(feature_set, cache):
+    clip_id = feature_set.clip_id[0]
+    assert len(features.cached_track(cache, clip_id).frames) == feature_set.video_length[0]
+    assert features.cached_mfcc(cache, clip_id).shape == (feature_set.audio_length[0], 13)
+    with pytest.raises(FileNotFoundError):
+        features.cached_track(cache, clip_id, VideoConfig(fps=3))
+
+
+@pytest.mark.real
+def test_the_real_clips_go_through_with_the_real_weights(shared, tmp_path):
+    table = ravdess.index(shared / "ravdess")
+    weights = shared / "vgg16" / "vgg16_imagenet_notop.h5"
+    result = features.build(table[table.modality == 1], tmp_path, progress=False, weights=weights)
+    assert len(result) == 4 and not result.excluded
+    assert 20 < result.video.max() < 500, "ImageNet features of 48-px faces reach three digits"

@@ -1,0 +1,39 @@
+import keras
+import numpy as np
+
+from helpers.layers import LengthMask, SoftAttention
+
+
+def test_the_mask_is_true_for_the_real_steps():
+    mask = np.asarray(LengthMask()(np.zeros((3, 4, 2), "float32"), np.array([1, 4, 2])))
+    assert mask.astype(int).tolist() == [[1, 0, 0, 0], [1, 1, 1, 1], [1, 1, 0, 0]]
+
+
+def test_attention_is_equations_2_28_to_2_30():
+    rng = np.random.default_rng(0)
+    x, h = rng.normal(size=(2, 5, 3)).astype("float32"), rng.normal(size=(2, 4)).astype("float32")
+    layer = SoftAttention(6)
+    context, weights = layer(x, h)
+    w_c, w_x, v = (part.get_weights()[0] for part in (layer.project_state, layer.project_step, layer.score))
+    s = np.tanh((h @ w_c)[:, None] + x @ w_x) @ v[:, 0]  # (2.28)
+    a = np.exp(s) / np.exp(s).sum(axis=1, keepdims=True)  # (2.29)
+    z = (a[..., None] * x).sum(axis=1)  # (2.30)
+    assert np.allclose(weights, a, atol=1e-6) and np.allclose(context, z, atol=1e-5)
+
+
+def test_padding_gets_no_weight_and_changes_nothing():
+    rng = np.random.default_rng(1)
+    x, h = rng.normal(size=(2, 5, 3)).astype("float32"), rng.normal(size=(2, 4)).astype("float32")
+    layer = SoftAttention(6)
+    short, _ = layer(x[:, :3], h)
+    mask = np.array([[True] * 3 + [False] * 2] * 2)
+    long, weights = layer(x, h, mask=mask)
+    assert np.allclose(long, short, atol=1e-6) and not np.asarray(weights)[:, 3:].any()
+
+
+def test_in_half_precision_the_weights_are_still_float32_and_finite():
+    layer = SoftAttention(4, dtype="mixed_float16")
+    x, h = np.ones((1, 3, 2), "float16"), np.ones((1, 2), "float16")
+    context, weights = layer(x, h, mask=np.array([[True, False, False]]))
+    assert keras.backend.standardize_dtype(weights.dtype) == "float32"
+    assert np.asarray(weights).tolist() == [[1, 0, 0]] and np.isfinite(np.asarray(context)).all()

@@ -1,0 +1,97 @@
+import keras
+import numpy as np
+import pytest
+
+from helpers import models
+from helpers.config import SubsystemConfig
+
+SMALL = {"gru_units": 8, "fc_units": 6}
+
+
+def batch(n=3, steps=7):
+    rng = np.random.default_rng(0)
+    return {
+        "video": rng.normal(size=(n, steps, 5)).astype("float32"),
+        "video_length": np.arange(1, n + 1, dtype="int32"),
+        "audio": rng.normal(size=(n, steps + 2, 4)).astype("float32"),
+        "audio_length": np.full(n, steps, dtype="int32"),
+    }
+
+
+def only(inputs, stream):
+    return {name: value for name, value in inputs.items() if name.startswith(stream)}
+
+
+def fusion(**options):
+    return models.fusion_model(5, 4, SubsystemConfig.video(**SMALL), SubsystemConfig.audio(**SMALL), **options)
+
+
+def test_the_defaults_are_the_thesis_architecture():
+    video, audio = models.video_subsystem(), models.audio_subsystem()
+    assert [layer.units for layer in video.layers if isinstance(layer, keras.layers.GRU)] == [512]
+    assert [layer.units for layer in audio.layers if isinstance(layer, keras.layers.GRU)] == [256] * 3
+    for model in (video, audio):
+        kinds = [type(layer).__name__ for layer in model.layers]
+        assert kinds.index("SoftAttention") < kinds.index("BatchNormalization") < kinds.index("Dropout")
+
+
+def test_each_model_gives_probabilities_over_the_classes():
+    inputs = batch()
+    for model, given in (
+        (models.video_subsystem(5, SubsystemConfig.video(**SMALL), n_classes=3), only(inputs, "video")),
+        (models.audio_subsystem(4, SubsystemConfig.audio(**SMALL), n_classes=3), only(inputs, "audio")),
+        (fusion(n_classes=3), inputs),
+    ):
+        probabilities = np.asarray(model(given))
+        assert probabilities.shape == (3, 3) and np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("attention", ["soft", "none"])
+def test_padding_never_changes_an_answer(attention):
+    model = models.audio_subsystem(4, SubsystemConfig.audio(attention=attention, **SMALL))
+    short = only(batch(), "audio")
+    padded = {**short, "audio": np.pad(short["audio"][:, :7], ((0, 0), (0, 9), (0, 0)), constant_values=77)}
+    assert np.allclose(np.asarray(model(short)), np.asarray(model(padded)), atol=1e-5)
+
+
+def test_the_fusion_concatenates_both_fully_connected_outputs():
+    model = fusion()
+    assert model.get_layer("fusion").output.shape == (None, 12)
+    after = [layer.name for layer in model.layers]
+    assert after[after.index("fusion") + 1 :] == ["batch_norm", "dropout", "emotion"]
+
+
+def test_the_fusion_listens_to_both_streams():
+    model, inputs = fusion(), batch()
+    before = np.asarray(model(inputs))
+    for stream in ("video", "audio"):
+        assert not np.allclose(before, np.asarray(model({**inputs, stream: inputs[stream] + 1})))
+
+
+def test_the_knobs_change_the_layers():
+    model = models.audio_subsystem(4, SubsystemConfig(gru_layers=2, gru_units=3, batch_norm=False, dropout=0.0))
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds.count("GRU") == 2 and "BatchNormalization" not in kinds and "Dropout" not in kinds
+
+
+def test_normalisation_is_part_of_the_model():
+    mean, variance = np.array([1.0, 2, 3, 4], "float32"), np.array([4.0, 1, 1, 1], "float32")
+    model = models.audio_subsystem(4, SubsystemConfig.audio(**SMALL), normalisation=(mean, variance))
+    layer = model.get_layer("audio_normalisation")
+    assert np.allclose(layer(np.array([[[3.0, 2, 3, 4]]], "float32")), [[[1, 0, 0, 0]]])
+
+
+def test_a_saved_model_answers_the_same(tmp_path):
+    inputs = batch()
+    normalisation = {"video": (np.ones(5), np.ones(5)), "audio": (np.zeros(4), np.full(4, 2.0))}
+    model = fusion(normalisation=normalisation)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert np.allclose(np.asarray(model(inputs)), np.asarray(again(inputs)), atol=1e-6)
+
+
+def test_attention_weights_can_be_looked_at():
+    outputs = models.attention_of(fusion()).predict(batch(), verbose=0)
+    assert set(outputs) == {"emotion", "video_attention", "audio_attention"}
+    assert np.allclose(outputs["video_attention"].sum(axis=1), 1, atol=1e-5)
+    assert not outputs["video_attention"][0, 1:].any(), "a clip of one frame has all its weight there"

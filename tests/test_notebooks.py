@@ -1,0 +1,209 @@
+"""The runner, and the five notebooks from top to bottom on synthetic clips."""
+
+import ast
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from helpers import notebooks, runtime
+
+NOTEBOOKS = sorted((runtime.PROJECT / "notebooks").glob("*.ipynb"))
+# The smallest training that still goes through every cell.
+QUICK = {"N_FOLDS": 2, "EPOCHS": 1, "GRU_UNITS": 8, "VIDEO_GRU_UNITS": 8, "AUDIO_GRU_UNITS": 8, "AUDIO_GRU_LAYERS": 1}
+
+
+def notebook(tmp_path, *sources, tags=("parameters",)):
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    cells[0].metadata["tags"] = list(tags)
+    path = tmp_path / "small.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def command(*arguments, cwd, **env):
+    environment = {**os.environ, "PYTHONPATH": str(runtime.PROJECT), **env}
+    words = [sys.executable, "-m", "helpers.notebooks", "run", *map(str, arguments)]
+    return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+def test_settings_take_effect_after_the_parameters_cell(tmp_path):
+    path = notebook(tmp_path, "N = 1\nNAME = 'a'", "print(N, NAME)")
+    executed = notebooks.run(path, {"N": 7, "OTHER": 1}, cwd=tmp_path, tell=lambda line: None)
+    assert "7 a" in notebooks.text(executed)
+    assert "N = 7" not in path.read_text(), "the notebook itself is left as it is"
+
+
+def test_the_first_error_stops_the_run_and_shows_cell_and_traceback(tmp_path):
+    path = notebook(tmp_path, "N = 1", "print('before')\n1 / 0", "print('never')")
+    done = command(path, "--out", "executed", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "1 / 0" in done.stderr and "ZeroDivisionError" in done.stderr and "small.ipynb stopped" in done.stderr
+    assert "before" in (tmp_path / "executed" / "small.ipynb").read_text(), "what was done is kept"
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--set", "M=1", "small.ipynb"], "no parameters cell sets M; known: N"),
+        (["nowhere.ipynb"], "no notebook at nowhere.ipynb"),
+        (["--set", "N", "small.ipynb"], "not NAME=VALUE"),
+    ],
+)
+def test_a_wrong_command_says_what_is_wrong(tmp_path, arguments, words):
+    notebook(tmp_path, "N = 1")
+    done = command(*arguments, cwd=tmp_path)
+    assert done.returncode != 0 and words in done.stderr
+
+
+def test_a_notebook_without_one_parameters_cell_is_refused(tmp_path):
+    path = notebook(tmp_path, "N = 1", tags=())
+    with pytest.raises(notebooks.NotebookError, match="0 cells are tagged"):
+        notebooks.run(path, cwd=tmp_path)
+
+
+def test_values_are_read_as_python_or_else_as_text(tmp_path):
+    path = notebook(tmp_path, "A = B = None\nA = 0\nB = 0", "print(repr(A), repr(B))")
+    done = command(path, "--set", 'A=("x", 1.5)', "--set", "B=/some/where", "--out", ".", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "('x', 1.5) '/some/where'" in notebooks.text(nbformat.read(path, 4))
+
+
+@pytest.fixture(scope="module")
+def in_order(clips, cache, feature_set, tmp_path_factory):
+    """The five notebooks one after the other in one folder: {name: executed notebook}."""
+    folder = tmp_path_factory.mktemp("in_order")
+    (folder / "cache").symlink_to(cache)
+    settings = {**QUICK, "ROOT": str(clips), "DATASET": "synthetic"}
+    quiet = {"tell": lambda line: None, "cwd": folder}
+    return folder, {path.name: notebooks.run(path, settings, **quiet) for path in NOTEBOOKS}
+
+
+def test_the_five_notebooks_run_in_order_and_leave_results_and_figures(in_order):
+    folder, executed = in_order
+    demo = folder / "runs" / "demo"
+    for model in ("video", "audio", "fusion"):
+        for name in (model, f"{model}-actor"):
+            summary = json.loads((demo / name / "summary.json").read_text())
+            assert summary["n"] == 192 and summary["model"] == model
+    pictures = {path.name for path in demo.glob("*.png")}
+    assert {"faces.png", "mfcc.png", "confusion_video.png", "confusion_audio.png", "confusion_fusion.png"} <= pictures
+    assert {"curves_fusion.png", "systems_random.png", "systems_actor.png", "confusions.png"} <= pictures
+    table = (demo / "table.csv").read_text()
+    assert "fusion (actor)" in table and "thesis: fusion (random)" in table and "91.25" in table
+
+
+def test_a_reader_is_told_what_differs_from_the_thesis(in_order):
+    assert "GRU_UNITS 8 (512)" in notebooks.text(in_order[1]["02_video_subsystem.ipynb"])
+
+
+def test_evaluation_takes_the_earlier_results_and_trains_nothing(in_order):
+    folder, _ = in_order
+    stamps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")}
+    notebooks.run(NOTEBOOKS[-1], {"RUN": "demo"}, cwd=folder, tell=lambda line: None)
+    assert stamps and {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")} == stamps
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_notebook_runs_alone_in_an_empty_folder(path, clips, cache, feature_set, tmp_path):
+    """Clips and cache are lent, since making them is tested elsewhere; results there are none."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "synthetic").symlink_to(clips)
+    (tmp_path / "cache").symlink_to(cache)
+    notebooks.run(path, {**QUICK, "PROTOCOLS": ("actor",)}, cwd=tmp_path, tell=lambda line: None)
+    assert list((tmp_path / "runs" / "demo").glob("*.png"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_notebook_runs_alone_with_nothing_lent_and_its_own_values(path, tmp_path):
+    notebooks.run(path, {"DATASET": "synthetic"}, cwd=tmp_path, tell=lambda line: None)
+
+
+def test_bad_clips_are_named_in_the_notebook_and_stop_nothing(bad_clips, tmp_path):
+    root, _, expected = bad_clips
+    executed = notebooks.run(
+        NOTEBOOKS[0], {"ROOT": str(root), "DATASET": "ravdess"}, cwd=tmp_path, tell=lambda line: None
+    )
+    said = notebooks.text(executed)
+    assert f"left out: {len(expected)}" in said and "digital silence" in said and "no face in any" in said
+
+
+def test_the_whole_chain_runs_on_jax_where_tensorflow_cannot_be_imported(clips, cache, feature_set, tmp_path):
+    blocker = tmp_path / "no_tensorflow"
+    blocker.mkdir()
+    (blocker / "sitecustomize.py").write_text("import sys\nsys.modules['tensorflow'] = None\n")
+    (tmp_path / "cache").symlink_to(cache)
+    settings = {**QUICK, "PROTOCOLS": ("random",), "ROOT": str(clips)}
+    words = [word for name, value in settings.items() for word in ("--set", f"{name}={value!r}")]
+    path = os.pathsep.join([str(blocker), str(runtime.PROJECT)])
+    done = command(*words, "--out", "executed", *NOTEBOOKS, cwd=tmp_path, PYTHONPATH=path, KERAS_BACKEND="jax")
+    assert done.returncode == 0, done.stderr
+    assert "on jax" in notebooks.text(nbformat.read(tmp_path / "executed" / NOTEBOOKS[3].name, 4))
+    summary = json.loads((tmp_path / "runs" / "demo" / "fusion" / "summary.json").read_text())
+    assert summary["backend"] == "jax" and summary["n"] == 192
+
+
+def test_in_a_folder_without_the_suite_the_set_up_cell_says_what_to_set(tmp_path):
+    source = next(cell.source for cell in nbformat.read(NOTEBOOKS[0], 4).cells if cell.cell_type == "code")
+    script = tmp_path / "set_up.py"
+    script.write_text(source)
+    elsewhere = {**os.environ, "PYTHONPATH": "", "PYTHONNOUSERSITE": "1"}
+    # -S keeps the environment's site-packages, and with them the installed suite, out of sight.
+    done = subprocess.run([sys.executable, "-S", script], cwd=tmp_path, env=elsewhere, capture_output=True, text=True)
+    assert done.returncode != 0 and "set PROJECT above" in done.stderr
+
+
+@pytest.mark.parametrize("place", ["copy", "copy/notebooks", "."])
+def test_the_set_up_cell_finds_a_copy_of_the_suite_here_above_or_below(place, tmp_path):
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "helpers").symlink_to(runtime.PROJECT / "helpers")
+    (tmp_path / "copy" / "notebooks").mkdir()
+    source = next(cell.source for cell in nbformat.read(NOTEBOOKS[0], 4).cells if cell.cell_type == "code")
+    finding = source.split("from helpers import")[0] + "\nprint(sys.path[0])"
+    done = subprocess.run([sys.executable, "-c", finding], cwd=tmp_path / place, capture_output=True, text=True)
+    assert done.stdout.strip() == str(tmp_path / "copy"), done.stderr
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_are_stored_clean_small_and_with_their_language(path):
+    stored = nbformat.read(path, as_version=4)
+    nbformat.validate(stored)
+    assert stored.metadata.kernelspec.language == "python" and stored.metadata.language_info.name == "python"
+    code = [cell for cell in stored.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+    lengths = sorted(len(cell.source.splitlines()) for cell in code)
+    assert lengths[-1] <= 40 and lengths[len(lengths) // 2] <= 6
+    assert len([cell for cell in code if "parameters" in cell.metadata.get("tags", [])]) == 1
+    assert stored.cells[0].source.startswith("# ") and "colab-badge.svg" in stored.cells[0].source
+    for before, cell in zip(stored.cells, stored.cells[1:]):
+        assert cell.cell_type == "markdown" or before.cell_type == "markdown", f"no sentence before:\n{cell.source}"
+
+
+def test_every_set_up_cell_is_the_same():
+    cells = {next(c.source for c in nbformat.read(path, 4).cells if c.cell_type == "code") for path in NOTEBOOKS}
+    assert len(cells) == 1
+
+
+def test_every_parameter_is_upper_case_and_used():
+    for path in NOTEBOOKS:
+        stored = nbformat.read(path, as_version=4)
+        code = "\n".join(
+            c.source for c in stored.cells if c.cell_type == "code" and "parameters" not in c.metadata.get("tags", [])
+        )
+        used = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+        for name in notebooks.parameters(stored):
+            assert name.isupper() and name in used, f"{path.name}: {name}"
+
+
+def test_links_between_notebooks_lead_somewhere():
+    for path in NOTEBOOKS:
+        for target in re.findall(
+            r"\]\((?!https?:)([^)#]+)\)", "\n".join(c.source for c in nbformat.read(path, 4).cells)
+        ):
+            assert (path.parent / pathlib.Path(target)).exists(), f"{path.name}: {target}"

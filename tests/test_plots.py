@@ -1,0 +1,56 @@
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import evaluation, faces, plots
+
+HISTORY = pd.DataFrame({"fold": [1, 1, 2, 2], "epoch": [1, 2, 1, 2], "accuracy": [0.2, 0.6, 0.4, 0.8]})
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+def test_every_picture_is_drawn_on_the_given_axes_and_returned():
+    track = faces.FaceTrack(np.zeros((3, 48, 48, 3), np.uint8), np.ones(3, bool), np.ones((3, 4)), np.arange(3.0))
+    table = pd.DataFrame({"actor": [1, 1, 2, 2]})
+    summary = {"average": 0.5, "fold_accuracy": [0.4, 0.6], "chance": 0.2}
+    for draw in (
+        lambda ax: plots.confusion(np.eye(2, dtype=int), ("calm", "happy"), ax),
+        lambda ax: plots.curves(HISTORY, ax=ax),
+        lambda ax: plots.folds(table, [([0, 1], [2, 3]), ([2, 3], [0, 1])], ax),
+        lambda ax: plots.systems({"audio": summary}, {"audio": 0.7}, ax),
+        lambda ax: plots.face_strip(track, ax=ax),
+        lambda ax: plots.frame_with_box(np.zeros((9, 9, 3), np.uint8), (1, 5, 5, 1), ax),
+        lambda ax: plots.waveform(np.zeros(100), 100, ax),
+        lambda ax: plots.mfcc(np.random.default_rng(0).normal(size=(5, 13)), np.arange(5.0), ax),
+        lambda ax: plots.attention(np.full(4, 0.25), np.arange(4.0), ax),
+    ):
+        _, ax = plt.subplots()
+        assert draw(ax) is ax and ax.get_title()
+        assert draw(None) is not ax
+
+
+def test_the_curve_is_the_mean_of_the_folds_over_their_own_epochs():
+    ax = plots.curves(HISTORY)
+    bold = max(ax.lines, key=lambda line: line.get_linewidth())
+    assert bold.get_xdata().tolist() == [1, 2] and np.allclose(bold.get_ydata(), [0.3, 0.7])
+
+
+def test_the_confusion_picture_shows_per_cent_of_each_true_emotion():
+    predictions = pd.DataFrame({"label": [0, 0, 0, 1], "prediction": [0, 0, 1, 1]})
+    ax = plots.confusion(evaluation.confusion(predictions, ("calm", "happy")), ("calm", "happy"))
+    assert [text.get_text() for text in ax.texts] == ["67", "33", "0", "100"]
+    assert ax.get_ylabel() == "true" and ax.get_xlabel() == "predicted"
+
+
+def test_a_picture_is_saved_as_png(tmp_path):
+    path = plots.save(plots.curves(HISTORY), tmp_path / "deep" / "curve.png")
+    assert path.read_bytes().startswith(b"\x89PNG")

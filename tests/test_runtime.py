@@ -1,0 +1,70 @@
+import os
+import pathlib
+import subprocess
+import sys
+
+from helpers import runtime
+
+
+def python(code, **env):
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **env}, cwd=runtime.PROJECT
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_importing_helpers_imports_nothing_heavy():
+    heavy = "{'keras', 'tensorflow', 'jax', 'torch', 'cv2', 'librosa', 'pandas', 'sklearn', 'matplotlib', 'numpy'}"
+    assert python(f"import sys, helpers; print({heavy} & set(sys.modules))") == "set()"
+
+
+def test_without_tensorflow_jax_is_chosen():
+    code = "import sys; sys.modules['tensorflow'] = None; import helpers, keras; print(keras.config.backend())"
+    assert python(code, KERAS_BACKEND="") == "jax"
+
+
+def test_a_backend_that_was_asked_for_is_kept():
+    assert python("import helpers, keras; print(keras.config.backend())", KERAS_BACKEND="jax") == "jax"
+
+
+def test_helpers_never_imports_a_backend_itself():
+    for path in (runtime.PROJECT / "helpers").glob("*.py"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            assert not line.strip().startswith(
+                ("import tensorflow", "from tensorflow", "import jax", "import torch")
+            ), path
+
+
+def test_nothing_is_installed_where_nothing_is_missing(monkeypatch):
+    monkeypatch.setattr(runtime, "_pip", lambda arguments: (_ for _ in ()).throw(AssertionError(arguments)))
+    assert runtime.install_missing() == []
+
+
+def test_what_is_missing_is_installed_without_changing_what_is_there(monkeypatch):
+    calls = []
+
+    def pip(arguments):
+        if "--constraint" in arguments:
+            calls.append((arguments, pathlib.Path(arguments[arguments.index("--constraint") + 1]).read_text()))
+        else:
+            calls.append((arguments, ""))
+
+    there = runtime._there
+    monkeypatch.setattr(runtime, "_there", lambda module: module not in ("av", "face_recognition") and there(module))
+    monkeypatch.setattr(runtime, "_pip", pip)
+    assert runtime.install_missing() == ["av", "face-recognition"]
+    (first, constraints), (second, _) = calls
+    assert first[-1] == "av" and "numpy==" in constraints
+    assert second[-2:] == ["--no-deps", "face-recognition"]
+
+
+def test_results_go_into_the_project_or_else_into_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(runtime.PROJECT / "notebooks")
+    assert runtime.workspace() == runtime.PROJECT
+    monkeypatch.chdir(tmp_path)
+    assert runtime.workspace() == tmp_path
+
+
+def test_the_report_names_backend_and_device():
+    assert "Keras" in runtime.report() and runtime.accelerator() in ("CPU", "GPU", "TPU")

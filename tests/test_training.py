@@ -1,0 +1,170 @@
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import training
+from helpers.config import SubsystemConfig, TrainConfig
+from helpers.feature_set import FeatureSet
+
+QUICK = TrainConfig(epochs=2, batch_size=16)
+TINY = SubsystemConfig(gru_layers=1, gru_units=4, fc_units=4)
+
+
+def toy(n=48, seed=0):
+    """Two-class sequences that an average tells apart; six actors."""
+    rng = np.random.default_rng(seed)
+    label = np.arange(n) % 2
+    audio = rng.normal(size=(n, 5, 3)).astype("float32") + 2 * label[:, None, None]
+    return FeatureSet(
+        clip_id=np.array([f"clip{i:02}" for i in range(n)]),
+        label=label,
+        actor=np.arange(n) // 2 % 6,
+        classes=("calm", "happy"),
+        audio=audio.astype("float32"),
+        audio_length=np.full(n, 5, "int32"),
+    )
+
+
+def run(out, features=None, **options):
+    options = {"n_folds": 3, "train": QUICK, "audio": TINY, "progress": False, **options}
+    return training.cross_validate(features or toy(), "audio", options.pop("protocol", "random"), out=out, **options)
+
+
+def test_every_fold_leaves_its_files_and_the_summary_is_of_all(tmp_path):
+    result = run(tmp_path / "audio")
+    for k in (1, 2, 3):
+        folder = tmp_path / "audio" / f"fold_{k}"
+        assert sorted(p.name for p in folder.iterdir()) == ["history.csv", "model.keras", "predictions.csv"]
+        assert pd.read_csv(folder / "history.csv").epoch.tolist() == [1, 2]
+    stored = json.loads((tmp_path / "audio" / "summary.json").read_text())
+    assert stored == json.loads(json.dumps(result.summary()))
+    assert {"average", "best", "lowest", "std", "uar", "macro_f1", "n", "protocol", "per_class"} <= set(stored)
+    assert stored["n"] == 48 and stored["protocol"] == "random"
+
+
+def test_predictions_hold_every_clip_once_with_its_probabilities(tmp_path):
+    predictions = run(tmp_path / "audio").predictions
+    assert predictions.columns.tolist() == ["clip_id", "actor", "label", "prediction", "fold", "p_calm", "p_happy"]
+    assert sorted(predictions.clip_id) == sorted(toy().clip_id)
+    assert np.allclose(predictions.p_calm + predictions.p_happy, 1, atol=1e-5)
+
+
+def test_the_saved_model_of_a_fold_gives_the_folds_predictions(tmp_path):
+    features, result = toy(), run(tmp_path / "audio")
+    fold = result.predictions[result.predictions.fold == 2]
+    rows = np.flatnonzero(np.isin(features.clip_id, fold.clip_id))
+    model = keras.saving.load_model(tmp_path / "audio" / "fold_2" / "model.keras")
+    assert np.allclose(model.predict(features.inputs(rows), verbose=0)[:, 1], fold.p_happy, atol=1e-5)
+
+
+def test_two_runs_with_one_seed_are_the_same_and_another_seed_is_not(tmp_path):
+    one, two = run(tmp_path / "a").predictions, run(tmp_path / "b").predictions
+    pd.testing.assert_frame_equal(one, two)
+    assert not run(tmp_path / "c", seed=1).predictions.p_calm.equals(one.p_calm)
+
+
+def test_a_finished_fold_is_never_trained_again(tmp_path):
+    run(tmp_path / "audio", max_folds=2)
+    stamps = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("fold_*/*")}
+    whole = run(tmp_path / "audio")
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items()) and len(stamps) == 6
+    pd.testing.assert_frame_equal(whole.predictions, run(tmp_path / "undisturbed").predictions)
+
+
+def test_half_a_fold_of_a_killed_run_is_trained_anew(tmp_path):
+    whole = run(tmp_path / "audio")
+    (tmp_path / "audio" / "fold_2" / "predictions.csv").unlink()
+    (tmp_path / "audio" / ".fold_2.tmp").mkdir()
+    pd.testing.assert_frame_equal(run(tmp_path / "audio").predictions, whole.predictions)
+
+
+def test_another_configuration_never_reuses_folds_and_loses_none(tmp_path, capsys):
+    first = run(tmp_path / "audio")
+    other = run(tmp_path / "audio", audio=SubsystemConfig(gru_layers=1, gru_units=5, fc_units=4))
+    assert "held another configuration" in capsys.readouterr().out
+    assert not other.predictions.p_calm.equals(first.predictions.p_calm)
+    stamp = next(tmp_path.glob("audio.*/fold_1/predictions.csv")).stat().st_mtime_ns
+    back = run(tmp_path / "audio")
+    pd.testing.assert_frame_equal(back.predictions, first.predictions)
+    assert (tmp_path / "audio" / "fold_1" / "predictions.csv").stat().st_mtime_ns == stamp, "taken back, not trained"
+
+
+def test_other_features_are_another_configuration(tmp_path):
+    first = run(tmp_path / "audio")
+    assert not run(tmp_path / "audio", toy(seed=1)).predictions.p_calm.equals(first.predictions.p_calm)
+
+
+def test_under_the_actor_protocol_no_actor_is_trained_and_tested_on(tmp_path):
+    predictions = run(tmp_path / "audio", protocol="actor").predictions
+    assert predictions.groupby("actor").fold.nunique().eq(1).all()
+
+
+def test_test_labels_change_nothing_that_is_trained(tmp_path):
+    """The labels of fold 1's test rows are set wrong after the folds are drawn: weights and probabilities stay."""
+    features = toy()
+    (train_rows, test_rows), *_ = training.ravdess.folds(features, "random", 3, 0)
+    before = run(tmp_path / "a", features, max_folds=1).predictions
+    features.label[test_rows] = 1 - features.label[test_rows]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.ravdess, "folds", lambda *_: [(train_rows, test_rows)])
+        after = run(tmp_path / "b", features, max_folds=1).predictions
+    assert np.allclose(before.p_calm, after.p_calm, atol=1e-6)
+
+
+def test_normalisation_comes_from_the_training_rows_only(tmp_path):
+    features = toy()
+    run(tmp_path / "audio", features, max_folds=1)
+    (train_rows, _), *_ = training.ravdess.folds(features, "random", 3, 0)
+    model = keras.saving.load_model(tmp_path / "audio" / "fold_1" / "model.keras")
+    layer = model.get_layer("audio_normalisation")
+    assert np.allclose(np.ravel(layer.mean), features.audio[train_rows].mean(axis=(0, 1)), atol=1e-4)
+
+
+@pytest.mark.parametrize("protocol", ["random", "actor"])
+def test_the_curves_validation_part_is_carved_out_of_the_training_rows(tmp_path, protocol):
+    features = toy()
+    settings = {"train": {"validation": 0.25}, "protocol": protocol, "seed": 0}
+    rows = np.arange(32)
+    fit, held = training._hold_out(features, rows, settings)
+    assert len(held) and sorted([*fit, *held]) == rows.tolist()
+    if protocol == "actor":
+        assert not set(features.actor[fit]) & set(features.actor[held])
+    result = run(tmp_path / "a", features, protocol=protocol, train=TrainConfig(2, 16, validation=0.25), max_folds=1)
+    assert {"val_loss", "val_accuracy"} <= set(result.history.columns)
+
+
+def test_errors_come_before_time_is_spent(tmp_path):
+    with pytest.raises(ValueError, match="one of video, audio, fusion"):
+        training.cross_validate(toy(), "smell", out=tmp_path / "x")
+    with pytest.raises(ValueError, match="needs video features"):
+        training.cross_validate(toy(), "fusion", out=tmp_path / "x")
+    with pytest.raises(ValueError, match="at most 6 folds"):
+        run(tmp_path / "x", protocol="actor", n_folds=7)
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_folder_without_results_says_which_notebook_makes_them(tmp_path):
+    with pytest.raises(FileNotFoundError, match="run the notebook"):
+        training.load(tmp_path)
+
+
+def test_loading_gives_back_what_was_run(tmp_path):
+    result = run(tmp_path / "audio")
+    assert training.load(tmp_path / "audio").summary() == result.summary()
+
+
+def test_fusion_needs_both_streams_and_neither_alone_can_do_it(feature_set, tmp_path):
+    """The synthetic clips' promise, and the smoke test of the whole chain: fusion ≥ 0.9, each stream near one half."""
+    train = TrainConfig(epochs=12, batch_size=16)
+    small = {"video": SubsystemConfig.video(gru_units=128), "audio": SubsystemConfig.audio(gru_layers=1, gru_units=128)}
+    average = {}
+    for model in ("video", "audio", "fusion"):
+        result = training.cross_validate(
+            feature_set, model, n_folds=3, out=tmp_path / model, train=train, progress=False, **small
+        )
+        average[model] = result.summary()["average"]
+    assert average["fusion"] >= 0.9
+    assert 0.35 <= average["video"] <= 0.65 and 0.35 <= average["audio"] <= 0.65
