@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 # The notebooks' own defaults are a quick look at synthetic clips. DATASET=ravdess runs the thesis' experiment instead.
 DATASET ?= synthetic

@@ -75,7 +75,11 @@ def run(path, settings=None, cwd=None, out=None, tell=print):
         dict.fromkeys([str(runtime.PROJECT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))])
     )
     client = NotebookClient(
-        notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": str(cwd or pathlib.Path.cwd())}}
+        notebook,
+        timeout=None,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(cwd or pathlib.Path.cwd())}},
+        extra_arguments=["--log-level=ERROR"],  # the kernel's own start-up notes are not the reader's business
     )
     client.on_cell_execute = on_cell
     try:
@@ -96,7 +100,12 @@ def text(notebook):
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             pieces.append(output.get("text", "") or output.get("data", {}).get("text/plain", ""))
-    return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(pieces))
+    return _plain("\n".join(pieces))
+
+
+def _plain(text):
+    """Without terminal colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 def _setting(words):
@@ -134,7 +143,7 @@ def main(arguments=None):
             print(pathlib.Path(path).name, flush=True)
             run(path, settings, out=options.out, tell=lambda line: print(line, flush=True))
     except NotebookError as error:
-        print(error, file=sys.stderr)
+        print(error if sys.stderr.isatty() else _plain(str(error)), file=sys.stderr)
         return 1
     return 0
 

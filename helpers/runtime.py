@@ -39,7 +39,7 @@ def choose_backend():
         return sys.modules["keras"].config.backend()
     if "KERAS_BACKEND" not in os.environ and not _there("tensorflow") and _there("jax"):
         os.environ["KERAS_BACKEND"] = "jax"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up chatter hides what a reader must see
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up chatter hides what a reader must see
     return os.environ.get("KERAS_BACKEND", "tensorflow")
 
 

@@ -221,9 +221,11 @@ def _hold_out(features, rows, settings):
         return rows, rows[:0]
     from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 
-    splitter = StratifiedShuffleSplit if settings["protocol"] == "random" else GroupShuffleSplit
-    split = splitter(1, test_size=share, random_state=settings["seed"])
-    fit, held = next(split.split(rows, features.label[rows], groups=features.actor[rows]))
+    options = {"test_size": share, "random_state": settings["seed"]}
+    if settings["protocol"] == "random":
+        fit, held = next(StratifiedShuffleSplit(1, **options).split(rows, features.label[rows]))
+    else:
+        fit, held = next(GroupShuffleSplit(1, **options).split(rows, groups=features.actor[rows]))
     return rows[fit], rows[held]
 
 

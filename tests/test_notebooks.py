@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import nbformat
+import no_tensorflow
 import pytest
 
 from helpers import notebooks, runtime
@@ -85,7 +86,7 @@ def in_order(clips, cache, feature_set, tmp_path_factory):
 
 
 def test_the_five_notebooks_run_in_order_and_leave_results_and_figures(in_order):
-    folder, executed = in_order
+    folder, _ = in_order
     demo = folder / "runs" / "demo"
     for model in ("video", "audio", "fusion"):
         for name in (model, f"{model}-actor"):
@@ -135,9 +136,7 @@ def test_bad_clips_are_named_in_the_notebook_and_stop_nothing(bad_clips, tmp_pat
 
 
 def test_the_whole_chain_runs_on_jax_where_tensorflow_cannot_be_imported(clips, cache, feature_set, tmp_path):
-    blocker = tmp_path / "no_tensorflow"
-    blocker.mkdir()
-    (blocker / "sitecustomize.py").write_text("import sys\nsys.modules['tensorflow'] = None\n")
+    blocker = no_tensorflow.hide(tmp_path / "no_tensorflow")
     (tmp_path / "cache").symlink_to(cache)
     settings = {**QUICK, "PROTOCOLS": ("random",), "ROOT": str(clips)}
     words = [word for name, value in settings.items() for word in ("--set", f"{name}={value!r}")]

@@ -3,6 +3,8 @@ import pathlib
 import subprocess
 import sys
 
+import no_tensorflow
+
 from helpers import runtime
 
 
@@ -19,9 +21,14 @@ def test_importing_helpers_imports_nothing_heavy():
     assert python(f"import sys, helpers; print({heavy} & set(sys.modules))") == "set()"
 
 
-def test_without_tensorflow_jax_is_chosen():
-    code = "import sys; sys.modules['tensorflow'] = None; import helpers, keras; print(keras.config.backend())"
-    assert python(code, KERAS_BACKEND="") == "jax"
+def test_without_tensorflow_jax_is_chosen(tmp_path):
+    code = "import helpers, keras, importlib.util as u; print(keras.config.backend(), u.find_spec('tensorflow'))"
+    path = os.pathsep.join([str(no_tensorflow.hide(tmp_path)), str(runtime.PROJECT)])
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**environment, "PYTHONPATH": path}
+    )
+    assert done.stdout.strip() == "jax None", done.stderr
 
 
 def test_a_backend_that_was_asked_for_is_kept():
