@@ -92,7 +92,7 @@ def systems(summaries, reference=None, ax=None, title=None):
         if reference and name in reference:
             ax.plot(x, 100 * reference[name], "D", color="white", markeredgecolor="black", markersize=7)
     ax.set_xticks(range(len(summaries)), list(summaries))
-    note = "dots: folds · dashed: chance" + (" · diamond: thesis" if reference else "")
+    note = "dots: folds · dashed: chance" + (" · diamond: thesis, on RAVDESS" if reference else "")
     ax.set(ylim=(0, 103), ylabel="accuracy in per cent", title=title or "Average over the folds", xlabel=note)
     return ax
 
@@ -136,6 +136,7 @@ def mfcc(coefficients, times, ax=None, title=None):
     z = (coefficients - coefficients.mean(axis=0)) / (coefficients.std(axis=0) + 1e-6)
     edges = (times[0], times[-1], -0.5, coefficients.shape[1] - 0.5)
     ax.imshow(z.T, aspect="auto", origin="lower", extent=edges, cmap="coolwarm", vmin=-3, vmax=3)
+    ax.set_yticks(range(0, coefficients.shape[1], 3))
     ax.set(xlabel="seconds", ylabel="coefficient", title=title or "MFCC, each standardised over the clip")
     return ax
 

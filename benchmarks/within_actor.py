@@ -1,0 +1,64 @@
+"""What do video, audio and fusion reach within one real actor? Prints one JSON line: {model: summary}.
+
+python benchmarks/within_actor.py FACES.npz RAVDESS_FOLDER VGG16.h5 [--folds 4] [--epochs 60] [--out DIR]
+
+FACES.npz holds `faces` uint8 (N, T, 48, 48, 3) and `clip_id` (N,); black frames are frames without a face. The sound is
+the audio-only recording of the same take. The folds are random over the actor's clips: this says nothing about others.
+"""
+
+import argparse
+import json
+import pathlib
+
+import numpy as np
+
+from helpers import backbone, features, ravdess, runtime, training
+from helpers.config import TrainConfig
+from helpers.feature_set import FeatureSet
+
+
+def gather(faces_file, root, weights):
+    """FeatureSet of the actor's clips: video from the given faces, audio from the recordings of the same takes."""
+    with np.load(faces_file, allow_pickle=False) as stored:
+        faces, names = stored["faces"], stored["clip_id"].astype(str)
+    clips = [ravdess.parse(name) for name in names]
+    table = ravdess.index(root)
+    takes = {row.clip_id[3:]: position for position, row in enumerate(table.itertuples())}
+    table = table.iloc[[takes[clip.take] for clip in clips]]
+    audio = features.build(table, runtime.workspace() / "cache", streams=("audio",), progress=False)
+    source, _ = backbone.find_weights(weights)
+    real = faces.reshape(*faces.shape[:2], -1).any(axis=2)  # (N, T)
+    video = np.zeros((*real.shape, backbone.DIM), dtype=np.float32)
+    for row, clip_faces, there in zip(video, faces, real):
+        row[: there.sum()] = backbone.embed(clip_faces[there], source)
+    return FeatureSet(
+        clip_id=audio.clip_id,
+        label=audio.label,
+        actor=audio.actor,
+        classes=audio.classes,
+        video=video,
+        video_length=real.sum(axis=1).astype(np.int32),
+        **audio.inputs(),
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name in ("faces", "root", "weights"):
+        parser.add_argument(name)
+    parser.add_argument("--folds", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--out")
+    options = parser.parse_args()
+    feature_set = gather(options.faces, options.root, options.weights)
+    out = pathlib.Path(options.out or runtime.workspace() / "runs" / "within_actor")
+    summaries = {}
+    for model in training.MODELS:
+        train = TrainConfig(epochs=options.epochs, batch_size=16)
+        result = training.cross_validate(feature_set, model, "random", options.folds, out=out / model, train=train)
+        summaries[model] = result.summary()
+    print(json.dumps(summaries))
+
+
+if __name__ == "__main__":
+    main()
