@@ -44,6 +44,31 @@ def build(table, cache, workers=None, progress=True, *, streams=None, video=None
     return _gather(table, plan, excluded)
 
 
+def example(table, emotion="happy", video=None, audio=None):
+    """A clip to look at: the first of an emotion that has a face and a sound, else the first of any.
+
+    Args:
+        table: `ravdess.index(…)`.
+        emotion: the one to prefer.
+        video, audio: VideoConfig, AudioConfig.
+
+    Returns:
+        The clip's row, a namedtuple of the table's columns.
+
+    Raises:
+        ValueError: no clip of the table has both.
+    """
+    both = table[(table.video_path != "") & (table.audio_path != "")]
+    for row in both.sort_values("emotion", key=lambda names: names != emotion, kind="stable").itertuples(index=False):
+        try:
+            speech.load(row.audio_path, audio)
+            if faces.track(row.video_path, video).found.any():
+                return row
+        except ClipError:
+            continue  # `build` names it among the excluded
+    raise ValueError(f"none of the {len(table)} clips has both a face and a sound to look at")
+
+
 def cached_track(cache, clip_id, video=None):
     """The FaceTrack that `build` made of a clip, to look at."""
     return faces.FaceTrack.load(_folder(cache, "faces", video or VideoConfig()) / f"{clip_id}.npz")

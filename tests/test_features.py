@@ -85,6 +85,14 @@ def test_an_empty_table_is_refused(table, tmp_path):
         features.build(table.head(0), tmp_path)
 
 
+def test_the_example_to_look_at_is_one_that_works(bad_clips):
+    root, good, _ = bad_clips
+    table = ravdess.index(root)
+    assert features.example(table, "happy").clip_id in good, "the happy clips there are all bad"
+    with pytest.raises(ValueError, match="none of the 8 clips"):
+        features.example(table[~table.clip_id.isin(good)])
+
+
 def test_cached_entries_can_be_looked_at(feature_set, cache):
     clip_id = feature_set.clip_id[0]
     assert len(features.cached_track(cache, clip_id).frames) == feature_set.video_length[0]

@@ -1,4 +1,8 @@
 import json
+import pathlib
+import subprocess
+import sys
+import time
 
 import keras
 import numpy as np
@@ -10,6 +14,7 @@ from helpers.config import SubsystemConfig, TrainConfig
 from helpers.feature_set import FeatureSet
 
 QUICK = TrainConfig(epochs=2, batch_size=16)
+LONG = TrainConfig(epochs=30, batch_size=16)
 TINY = SubsystemConfig(gru_layers=1, gru_units=4, fc_units=4)
 
 
@@ -79,6 +84,24 @@ def test_half_a_fold_of_a_killed_run_is_trained_anew(tmp_path):
     (tmp_path / "audio" / "fold_2" / "predictions.csv").unlink()
     (tmp_path / "audio" / ".fold_2.tmp").mkdir()
     pd.testing.assert_frame_equal(run(tmp_path / "audio").predictions, whole.predictions)
+
+
+def test_a_run_killed_in_its_second_fold_goes_on_and_ends_as_if_undisturbed(tmp_path):
+    """A real process, killed as hard as can be as soon as its first fold is on disk."""
+    code = f"import test_training as t; t.run(t.pathlib.Path({str(tmp_path / 'audio')!r}), train=t.LONG)"
+    victim = subprocess.Popen([sys.executable, "-c", code], cwd=pathlib.Path(__file__).parent)
+    first = tmp_path / "audio" / "fold_1" / "predictions.csv"
+    patience = time.monotonic() + 120
+    while not first.is_file():
+        assert victim.poll() is None and time.monotonic() < patience, "the run ended before it could be killed"
+        time.sleep(0.01)
+    victim.kill()
+    victim.wait()
+    assert not (tmp_path / "audio" / "fold_2").exists() and not (tmp_path / "audio" / "summary.json").exists()
+    stamp = first.stat().st_mtime_ns
+    resumed = run(tmp_path / "audio", train=LONG)
+    assert first.stat().st_mtime_ns == stamp
+    pd.testing.assert_frame_equal(resumed.predictions, run(tmp_path / "undisturbed", train=LONG).predictions)
 
 
 def test_another_configuration_never_reuses_folds_and_loses_none(tmp_path, capsys):
