@@ -1,5 +1,6 @@
 """Clips to features, once: a cache with one entry a clip, built in parallel, read into a FeatureSet."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ from helpers.config import AudioConfig, VideoConfig
 from helpers.exclusions import ClipError, Exclusions
 from helpers.feature_set import STREAMS, FeatureSet
 
+_SAMPLE = 16_384  # bytes of a file's beginning and end that its cache name depends on
 EMBED_AT_ONCE = 2048  # faces gathered over clips before VGG16 sees them: 14 MB of pictures, 57 MB as floats
 
 
@@ -40,7 +42,7 @@ def build(table, cache, workers=None, progress=True, *, streams=None, video=None
     plan = _plan(table, cache, streams, video or VideoConfig(), audio or AudioConfig(), weights)
     excluded = _preprocess(table, plan, workers or runtime.workers(), progress)
     if "video" in plan["streams"]:
-        _embed(table, plan, excluded, progress)
+        _embed(plan, excluded, progress)
     return _gather(table, plan, excluded)
 
 
@@ -69,14 +71,31 @@ def example(table, emotion="happy", video=None, audio=None):
     raise ValueError(f"none of the {len(table)} clips has both a face and a sound to look at")
 
 
-def cached_track(cache, clip_id, video=None):
-    """The FaceTrack that `build` made of a clip, to look at."""
-    return faces.FaceTrack.load(_folder(cache, "faces", video or VideoConfig()) / f"{clip_id}.npz")
+def cached_track(cache, video_path, video=None):
+    """The FaceTrack that `build` made of a file, to look at."""
+    return faces.FaceTrack.load(_folder(cache, "faces", video or VideoConfig()) / f"{source_key(video_path)}.npz")
 
 
-def cached_mfcc(cache, clip_id, audio=None):
-    """The MFCC (T, 13) that `build` made of a clip, to look at."""
-    return np.load(_folder(cache, "mfcc", audio or AudioConfig()) / f"{clip_id}.npy", allow_pickle=False)
+def cached_mfcc(cache, audio_path, audio=None):
+    """The MFCC (T, 13) that `build` made of a file, to look at."""
+    path = _folder(cache, "mfcc", audio or AudioConfig()) / f"{source_key(audio_path)}.npy"
+    return np.load(path, allow_pickle=False)
+
+
+def source_key(path):
+    """A file's name in the cache: its stem and twelve hex digits of its content.
+
+    Two data sets may hold files of one name (the synthetic clips are named like RAVDESS'), and a clip may be replaced;
+    size, first and last 16 kB tell them apart without reading gigabytes.
+    """
+    path = pathlib.Path(path)
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        digest = hashlib.sha256(str(size).encode())
+        for start in (0, max(0, size - _SAMPLE)):
+            file.seek(start)
+            digest.update(file.read(_SAMPLE))
+    return f"{path.stem}.{digest.hexdigest()[:12]}"
 
 
 def _folder(cache, kind, *configs):
@@ -108,7 +127,7 @@ def _plan(table, cache, streams, video, audio, weights):
         raise ValueError(f"two clips with one id: {', '.join(twice[:5])}; rename them, ids must differ")
     if streams is None:
         streams = tuple(stream for stream in STREAMS if (table[f"{stream}_path"] != "").any())
-    plan = {"streams": tuple(streams), "video": video, "audio": audio}
+    plan = {"streams": tuple(streams), "video": video, "audio": audio, "entries": {}}
     plan["faces"] = _folder(cache, "faces", video)
     plan["mfcc"] = _folder(cache, "mfcc", audio)
     if "video" in plan["streams"]:
@@ -118,20 +137,28 @@ def _plan(table, cache, streams, video, audio, weights):
 
 
 def _preprocess(table, plan, workers, progress):
-    """Faces and MFCC of every clip that has no entry yet, in parallel. Returns the Exclusions."""
+    """Faces and MFCC of every clip that has no entry yet, in parallel; notes each clip's entries in the plan.
+
+    Returns:
+        Exclusions.
+    """
     from joblib import Parallel, delayed
     from tqdm.auto import tqdm
 
     excluded, todo = Exclusions(), []
     for row in table.itertuples():
-        lacking = [stream for stream in plan["streams"] if not getattr(row, f"{stream}_path")]
-        if lacking:
-            excluded.add(row.clip_id, f"no {lacking[0]} file")
+        sources = {stream: getattr(row, f"{stream}_path") for stream in plan["streams"]}
+        lacking = [stream for stream, path in sources.items() if not path]
+        gone = [path for path in sources.values() if path and not os.path.isfile(path)]
+        if lacking or gone:
+            excluded.add(row.clip_id, f"no {lacking[0]} file" if lacking else f"{gone[0]} is not there any more")
             continue
-        wanted = [s for s in plan["streams"] if not _entry(plan, s, row.clip_id).is_file()]
+        entries = {stream: _entry(plan, stream, source_key(path)) for stream, path in sources.items()}
+        plan["entries"][row.clip_id] = entries
+        wanted = {s: (sources[s], entry) for s, entry in entries.items() if not entry.is_file()}
         if wanted:
-            todo.append((row.clip_id, {s: getattr(row, f"{s}_path") for s in wanted}))
-    jobs = (delayed(_make_entries)(clip_id, paths, plan) for clip_id, paths in todo)
+            todo.append((row.clip_id, wanted))
+    jobs = (delayed(_make_entries)(clip_id, wanted, plan["video"], plan["audio"]) for clip_id, wanted in todo)
     done = Parallel(n_jobs=min(workers, max(1, len(todo))), return_as="generator_unordered")(jobs)
     with warnings.catch_warnings():
         # joblib replaces a worker that grew by 100 MB, as importing the detector does; its job is not lost.
@@ -139,48 +166,51 @@ def _preprocess(table, plan, workers, progress):
         for clip_id, reason in tqdm(done, total=len(todo), desc="faces and MFCC", unit="clip", disable=not progress):
             if reason:
                 excluded.add(clip_id, reason)
+    for clip_id, _ in excluded:
+        plan["entries"].pop(clip_id, None)
     excluded.sort()
     return excluded
 
 
-def _entry(plan, stream, clip_id):
-    return plan["faces"] / f"{clip_id}.npz" if stream == "video" else plan["mfcc"] / f"{clip_id}.npy"
+def _entry(plan, stream, name):
+    return plan["faces"] / f"{name}.npz" if stream == "video" else plan["mfcc"] / f"{name}.npy"
 
 
-def _make_entries(clip_id, paths, plan):
+def _make_entries(clip_id, wanted, video, audio):
     """One clip's missing cache entries, in a worker process. Returns (clip_id, reason it cannot be used or None)."""
     try:
-        if "audio" in paths:
-            coefficients = speech.mfcc(*speech.load(paths["audio"], plan["audio"]), plan["audio"])
-            write(_entry(plan, "audio", clip_id), lambda file: np.save(file, coefficients))
-        if "video" in paths:
-            track = faces.track(paths["video"], plan["video"])
-            write(_entry(plan, "video", clip_id), track.save)
+        if "audio" in wanted:
+            source, entry = wanted["audio"]
+            coefficients = speech.mfcc(*speech.load(source, audio), audio)
+            write(entry, lambda file: np.save(file, coefficients))
+        if "video" in wanted:
+            source, entry = wanted["video"]
+            write(entry, faces.track(source, video).save)
     except ClipError as error:
         return clip_id, str(error).split(": ", 1)[-1]  # the report names the clip already
     return clip_id, None
 
 
-def _embed(table, plan, excluded, progress):
+def _embed(plan, excluded, progress):
     """VGG16 over the faces of all clips that have no embedding yet, many clips at once."""
     from tqdm.auto import tqdm
 
-    out = {name for name, _ in excluded}
-    waiting, count = [], 0
-    todo = [c for c in table.clip_id if c not in out and not (plan["vgg16"] / f"{c}.npy").is_file()]
+    waiting, count, todo = [], 0, []
+    for clip_id, entries in plan["entries"].items():
+        entries["vgg16"] = plan["vgg16"] / f"{entries['video'].stem}.npy"
+        if not entries["vgg16"].is_file():
+            todo.append(clip_id)
     for clip_id in tqdm(todo, desc="VGG16", unit="clip", disable=not progress or not todo):
-        track = faces.FaceTrack.load(_entry(plan, "video", clip_id))
-        if track.found.any():
-            waiting.append((clip_id, track.frames))
-            count += len(track.frames)
+        track = faces.FaceTrack.load(plan["entries"][clip_id]["video"])
+        if not track.found.any():
+            excluded.add(clip_id, f"no face in any of its {len(track.found)} frames")
+            continue
+        waiting.append((plan["entries"][clip_id]["vgg16"], track.frames))
+        count += len(track.frames)
         if count >= EMBED_AT_ONCE:
             _embed_batch(waiting, plan)
             waiting, count = [], 0
     _embed_batch(waiting, plan)
-    for clip_id in table.clip_id:
-        if clip_id not in out and not (plan["vgg16"] / f"{clip_id}.npy").is_file():
-            frames = len(faces.FaceTrack.load(_entry(plan, "video", clip_id)).found)
-            excluded.add(clip_id, f"no face in any of its {frames} frames")
 
 
 def _embed_batch(waiting, plan):
@@ -188,8 +218,8 @@ def _embed_batch(waiting, plan):
         return
     vectors = backbone.embed(np.concatenate([frames for _, frames in waiting]), plan["weights"])
     ends = np.cumsum([len(frames) for _, frames in waiting])
-    for (clip_id, _), part in zip(waiting, np.split(vectors, ends[:-1])):
-        write(plan["vgg16"] / f"{clip_id}.npy", lambda file, part=part: np.save(file, part))
+    for (entry, _), part in zip(waiting, np.split(vectors, ends[:-1])):
+        write(entry, lambda file, part=part: np.save(file, part))
 
 
 def _gather(table, plan, excluded):
@@ -199,8 +229,8 @@ def _gather(table, plan, excluded):
         raise ValueError(f"none of the {len(table)} clips can be used.\n{excluded}")
     fields = {}
     for stream in plan["streams"]:
-        folder = plan["vgg16"] if stream == "video" else plan["mfcc"]
-        arrays = [np.load(folder / f"{clip_id}.npy", allow_pickle=False) for clip_id in kept.clip_id]
+        kind = "vgg16" if stream == "video" else stream
+        arrays = [np.load(plan["entries"][clip_id][kind], allow_pickle=False) for clip_id in kept.clip_id]
         length = np.array([len(array) for array in arrays], dtype=np.int32)
         padded = np.zeros((len(arrays), length.max(), arrays[0].shape[1]), dtype=np.float32)
         for row, array in zip(padded, arrays):

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 
@@ -93,12 +95,32 @@ def test_the_example_to_look_at_is_one_that_works(bad_clips):
         features.example(table[~table.clip_id.isin(good)])
 
 
-def test_cached_entries_can_be_looked_at(feature_set, cache):
-    clip_id = feature_set.clip_id[0]
-    assert len(features.cached_track(cache, clip_id).frames) == feature_set.video_length[0]
-    assert features.cached_mfcc(cache, clip_id).shape == (feature_set.audio_length[0], 13)
+def test_cached_entries_can_be_looked_at(feature_set, table, cache):
+    path = table.path[0]
+    assert len(features.cached_track(cache, path).frames) == feature_set.video_length[0]
+    assert features.cached_mfcc(cache, path).shape == (feature_set.audio_length[0], 13)
     with pytest.raises(FileNotFoundError):
-        features.cached_track(cache, clip_id, VideoConfig(fps=3))
+        features.cached_track(cache, path, VideoConfig(fps=3))
+
+
+def test_another_clip_of_the_same_name_is_never_taken_for_the_first(table, tmp_path):
+    """The synthetic clips are named like RAVDESS': both in one cache must not mix."""
+    one, two = table.iloc[[0]], table.iloc[[1]].copy()
+    path = tmp_path / "other" / f"{one.clip_id.item()}.mp4"
+    path.parent.mkdir()
+    shutil.copy(two.path.item(), path)
+    other = one.assign(path=str(path), video_path=str(path), audio_path=str(path))
+    first = features.build(one, tmp_path / "cache", progress=False, streams=("audio",))
+    second = features.build(other, tmp_path / "cache", progress=False, streams=("audio",))
+    alone = features.build(two, tmp_path / "cache", progress=False, streams=("audio",))
+    assert not np.array_equal(first.audio, second.audio) and np.array_equal(second.audio, alone.audio)
+
+
+def test_a_file_deleted_since_the_index_was_made_is_left_out_by_name(table, tmp_path):
+    few = table.head(2).copy()
+    few.loc[1, ["path", "video_path", "audio_path"]] = str(tmp_path / "gone.mp4")
+    result = features.build(few, tmp_path, progress=False, streams=("audio",))
+    assert len(result) == 1 and "gone.mp4 is not there any more" in result.excluded[0][1]
 
 
 @pytest.mark.real
