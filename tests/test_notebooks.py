@@ -16,7 +16,15 @@ from helpers import notebooks, runtime
 
 NOTEBOOKS = sorted((runtime.PROJECT / "notebooks").glob("*.ipynb"))
 # The smallest training that still goes through every cell.
-QUICK = {"N_FOLDS": 2, "EPOCHS": 1, "GRU_UNITS": 8, "VIDEO_GRU_UNITS": 8, "AUDIO_GRU_UNITS": 8, "AUDIO_GRU_LAYERS": 1}
+QUICK = {
+    "N_FOLDS": 2,
+    "EPOCHS": 1,
+    "GRU_LAYERS": 1,
+    "GRU_UNITS": 8,
+    "VIDEO_GRU_UNITS": 8,
+    "AUDIO_GRU_UNITS": 8,
+    "AUDIO_GRU_LAYERS": 1,
+}
 
 
 def notebook(tmp_path, *sources, tags=("parameters",)):

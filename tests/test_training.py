@@ -1,5 +1,6 @@
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -38,52 +39,61 @@ def run(out, features=None, **options):
     return training.cross_validate(features or toy(), "audio", options.pop("protocol", "random"), out=out, **options)
 
 
-def test_every_fold_leaves_its_files_and_the_summary_is_of_all(tmp_path):
-    result = run(tmp_path / "audio")
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run to its end that nothing disturbed, to look at and to compare with."""
+    return run(tmp_path_factory.mktemp("finished") / "audio")
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """A copy of its folder, to be changed."""
+    return pathlib.Path(shutil.copytree(finished.out, tmp_path / "audio"))
+
+
+def test_every_fold_leaves_its_files_and_the_summary_is_of_all(finished):
     for k in (1, 2):
-        folder = tmp_path / "audio" / f"fold_{k}"
+        folder = finished.out / f"fold_{k}"
         assert sorted(p.name for p in folder.iterdir()) == ["history.csv", "model.keras", "predictions.csv"]
         assert pd.read_csv(folder / "history.csv").epoch.tolist() == [1, 2]
-    stored = json.loads((tmp_path / "audio" / "summary.json").read_text())
-    assert stored == json.loads(json.dumps(result.summary()))
+    stored = json.loads((finished.out / "summary.json").read_text())
+    assert stored == json.loads(json.dumps(finished.summary()))
     assert {"average", "best", "lowest", "std", "uar", "macro_f1", "n", "protocol", "per_class"} <= set(stored)
     assert stored["n"] == 48 and stored["protocol"] == "random"
 
 
-def test_predictions_hold_every_clip_once_with_its_probabilities(tmp_path):
-    predictions = run(tmp_path / "audio").predictions
+def test_predictions_hold_every_clip_once_with_its_probabilities(finished):
+    predictions = finished.predictions
     assert predictions.columns.tolist() == ["clip_id", "actor", "label", "prediction", "fold", "p_calm", "p_happy"]
     assert sorted(predictions.clip_id) == sorted(toy().clip_id)
     assert np.allclose(predictions.p_calm + predictions.p_happy, 1, atol=1e-5)
 
 
-def test_the_saved_model_of_a_fold_gives_the_folds_predictions(tmp_path):
-    features, result = toy(), run(tmp_path / "audio")
-    fold = result.predictions[result.predictions.fold == 2]
+def test_the_saved_model_of_a_fold_gives_the_folds_predictions(finished):
+    features = toy()
+    fold = finished.predictions[finished.predictions.fold == 2]
     rows = np.flatnonzero(np.isin(features.clip_id, fold.clip_id))
-    model = keras.saving.load_model(tmp_path / "audio" / "fold_2" / "model.keras")
+    model = keras.saving.load_model(finished.out / "fold_2" / "model.keras")
     assert np.allclose(model.predict(features.inputs(rows), verbose=0)[:, 1], fold.p_happy, atol=1e-5)
 
 
-def test_two_runs_with_one_seed_are_the_same_and_another_seed_is_not(tmp_path):
-    one, two = run(tmp_path / "a").predictions, run(tmp_path / "b").predictions
-    pd.testing.assert_frame_equal(one, two)
-    assert not run(tmp_path / "c", seed=1).predictions.p_calm.equals(one.p_calm)
+def test_two_runs_with_one_seed_are_the_same_and_another_seed_is_not(finished, tmp_path):
+    pd.testing.assert_frame_equal(run(tmp_path / "again").predictions, finished.predictions)
+    assert not run(tmp_path / "other", seed=1).predictions.p_calm.equals(finished.predictions.p_calm)
 
 
-def test_a_finished_fold_is_never_trained_again(tmp_path):
+def test_a_finished_fold_is_never_trained_again(finished, tmp_path):
     run(tmp_path / "audio", max_folds=1)
     stamps = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("fold_*/*")}
     whole = run(tmp_path / "audio")
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items()) and len(stamps) == 3
-    pd.testing.assert_frame_equal(whole.predictions, run(tmp_path / "undisturbed").predictions)
+    pd.testing.assert_frame_equal(whole.predictions, finished.predictions)
 
 
-def test_half_a_fold_of_a_killed_run_is_trained_anew(tmp_path):
-    whole = run(tmp_path / "audio")
-    (tmp_path / "audio" / "fold_2" / "predictions.csv").unlink()
-    (tmp_path / "audio" / ".fold_2.tmp").mkdir()
-    pd.testing.assert_frame_equal(run(tmp_path / "audio").predictions, whole.predictions)
+def test_half_a_fold_of_a_killed_run_is_trained_anew(finished, copied):
+    (copied / "fold_2" / "predictions.csv").unlink()
+    (copied / ".fold_2.tmp").mkdir()
+    pd.testing.assert_frame_equal(run(copied).predictions, finished.predictions)
 
 
 def test_a_run_killed_in_its_second_fold_goes_on_and_ends_as_if_undisturbed(tmp_path):
@@ -104,20 +114,18 @@ def test_a_run_killed_in_its_second_fold_goes_on_and_ends_as_if_undisturbed(tmp_
     pd.testing.assert_frame_equal(resumed.predictions, run(tmp_path / "undisturbed", train=LONG).predictions)
 
 
-def test_another_configuration_never_reuses_folds_and_loses_none(tmp_path, capsys):
-    first = run(tmp_path / "audio")
-    other = run(tmp_path / "audio", audio=SubsystemConfig(gru_layers=1, gru_units=5, fc_units=4))
+def test_another_configuration_never_reuses_folds_and_loses_none(finished, copied, capsys):
+    other = run(copied, audio=SubsystemConfig(gru_layers=1, gru_units=5, fc_units=4))
     assert "held another configuration" in capsys.readouterr().out
-    assert not other.predictions.p_calm.equals(first.predictions.p_calm)
-    stamp = next(tmp_path.glob("audio.*/fold_1/predictions.csv")).stat().st_mtime_ns
-    back = run(tmp_path / "audio")
-    pd.testing.assert_frame_equal(back.predictions, first.predictions)
-    assert (tmp_path / "audio" / "fold_1" / "predictions.csv").stat().st_mtime_ns == stamp, "taken back, not trained"
+    assert not other.predictions.p_calm.equals(finished.predictions.p_calm)
+    stamp = next(copied.parent.glob("audio.*/fold_1/predictions.csv")).stat().st_mtime_ns
+    back = run(copied)
+    pd.testing.assert_frame_equal(back.predictions, finished.predictions)
+    assert (copied / "fold_1" / "predictions.csv").stat().st_mtime_ns == stamp, "taken back, not trained"
 
 
-def test_other_features_are_another_configuration(tmp_path):
-    first = run(tmp_path / "audio")
-    assert not run(tmp_path / "audio", toy(seed=1)).predictions.p_calm.equals(first.predictions.p_calm)
+def test_other_features_are_another_configuration(finished, copied):
+    assert not run(copied, toy(seed=1)).predictions.p_calm.equals(finished.predictions.p_calm)
 
 
 def test_under_the_actor_protocol_no_actor_is_trained_and_tested_on(tmp_path):
@@ -137,11 +145,10 @@ def test_test_labels_change_nothing_that_is_trained(tmp_path):
     assert np.allclose(before.p_calm, after.p_calm, atol=1e-6)
 
 
-def test_normalisation_comes_from_the_training_rows_only(tmp_path):
+def test_normalisation_comes_from_the_training_rows_only(finished):
     features = toy()
-    run(tmp_path / "audio", features, max_folds=1)
     (train_rows, _), *_ = training.ravdess.folds(features, "random", 2, 0)
-    model = keras.saving.load_model(tmp_path / "audio" / "fold_1" / "model.keras")
+    model = keras.saving.load_model(finished.out / "fold_1" / "model.keras")
     layer = model.get_layer("audio_normalisation")
     assert np.allclose(np.ravel(layer.mean), features.audio[train_rows].mean(axis=(0, 1)), atol=1e-4)
 
@@ -174,9 +181,8 @@ def test_a_folder_without_results_says_which_notebook_makes_them(tmp_path):
         training.load(tmp_path)
 
 
-def test_loading_gives_back_what_was_run(tmp_path):
-    result = run(tmp_path / "audio")
-    assert training.load(tmp_path / "audio").summary() == result.summary()
+def test_loading_gives_back_what_was_run(finished):
+    assert training.load(finished.out).summary() == finished.summary()
 
 
 def test_fusion_needs_both_streams_and_neither_alone_can_do_it(feature_set, tmp_path):
