@@ -126,7 +126,7 @@ def key(config):
 # The thesis' experiment in the notebooks' parameter names; epochs, batch and step are open there and chosen here.
 _EXPERIMENT = {"N_FOLDS": 10, "EPOCHS": 60, "BATCH_SIZE": 64, "LEARNING_RATE": 0.001}
 _EXPERIMENT |= {"ATTENTION": "soft", "BATCH_NORM": True}
-THESIS = {
+_THESIS = {
     "video": {**_EXPERIMENT, "GRU_LAYERS": 1, "GRU_UNITS": 512},
     "audio": {**_EXPERIMENT, "GRU_LAYERS": 3, "GRU_UNITS": 256},
     "fusion": {
@@ -149,6 +149,6 @@ def off_thesis(model, **parameters):
     Returns:
         str, such as "Not the thesis': EPOCHS 8 (60), N_FOLDS 3 (10)".
     """
-    thesis = THESIS[model]
+    thesis = _THESIS[model]
     off = [f"{name} {value} ({thesis[name]})" for name, value in parameters.items() if value != thesis[name]]
     return "Not the thesis': " + ", ".join(off) if off else "All values are the thesis'."

@@ -1,4 +1,4 @@
-"""Clips to features, once: a cache with one entry a clip, built in parallel, read into a FeatureSet."""
+"""Clips to features, once: a cache with one entry a file, built in parallel, read into a FeatureSet."""
 
 import hashlib
 import json

@@ -109,15 +109,13 @@ def load(out):
     """The CVResult of a finished cross-validation's folder.
 
     Raises:
-        FileNotFoundError: the folder holds no finished fold.
+        FileNotFoundError: there is none, or it was interrupted and has no summary yet.
     """
     out = pathlib.Path(out)
-    if not (out / "config.json").is_file():
-        raise FileNotFoundError(f"{out} holds no cross-validation (no config.json); run the notebook that trains it")
-    finished = len(list(out.glob("fold_*/predictions.csv")))
-    if not finished:
-        raise FileNotFoundError(f"{out} holds no finished fold yet; run the notebook that trains it to its end")
-    return _collect(out, finished, json.loads((out / "config.json").read_text()))
+    if not (out / "summary.json").is_file():
+        raise FileNotFoundError(f"{out} holds no finished cross-validation; run the notebook that trains it to its end")
+    n_folds = json.loads((out / "summary.json").read_text())["folds"]
+    return _collect(out, n_folds, json.loads((out / "config.json").read_text()))
 
 
 def _claim(out, settings):
@@ -127,8 +125,6 @@ def _claim(out, settings):
         if stored == settings:
             return
         aside = out.with_name(f"{out.name}.{configs.key(stored)}")
-        if aside.exists():
-            shutil.rmtree(aside)
         out.rename(aside)
         print(f"{out} held another configuration; its folds are kept in {aside.name}")
     earlier = out.with_name(f"{out.name}.{configs.key(settings)}")
@@ -156,13 +152,11 @@ def _run_fold(features, settings, train_rows, test_rows, k, folder, bar):
     import keras
     import pandas as pd
 
-    from helpers import models
-
     train = TrainConfig(**settings["train"])
     keras.backend.clear_session()
     runtime.seed(settings["seed"] * 1000 + k)
     fit_rows, held_rows = _hold_out(features, train_rows, settings)
-    network = build(models, features, fit_rows, settings)
+    network = _build(features, fit_rows, settings)
     network.compile(keras.optimizers.Adam(train.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     streams = MODELS[settings["model"]]
     held = (features.inputs(held_rows, streams), features.label[held_rows]) if len(held_rows) else None
@@ -199,8 +193,10 @@ def _run_fold(features, settings, train_rows, test_rows, k, folder, bar):
     temporary.rename(folder)
 
 
-def build(models, features, rows, settings):
+def _build(features, rows, settings):
     """The configured model, its normalisation fitted on `rows`."""
+    from helpers import models
+
     kind, n_classes = settings["model"], len(features.classes)
     normalisation = {stream: features.normalisation(rows, stream) for stream in MODELS[kind]}
     dims = {stream: getattr(features, stream).shape[-1] for stream in MODELS[kind]}

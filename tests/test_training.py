@@ -181,6 +181,12 @@ def test_a_folder_without_results_says_which_notebook_makes_them(tmp_path):
         training.load(tmp_path)
 
 
+def test_an_interrupted_run_is_not_loaded_as_if_it_were_whole(copied):
+    (copied / "summary.json").unlink()
+    with pytest.raises(FileNotFoundError, match="no finished cross-validation"):
+        training.load(copied)
+
+
 def test_loading_gives_back_what_was_run(finished):
     assert training.load(finished.out).summary() == finished.summary()
 
