@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 # The notebooks' own defaults are a quick look at synthetic clips. DATASET=ravdess runs the thesis' experiment instead.
 DATASET ?= synthetic
 ROOT ?=
+ACTORS ?= 24
 ifeq ($(DATASET),ravdess)
 RUN ?= ravdess
 SETTINGS := --set N_FOLDS=10 --set EPOCHS=60 --set BATCH_SIZE=64 --set LEARNING_RATE=0.001
@@ -15,7 +16,7 @@ FUSION_UNITS := --set VIDEO_GRU_UNITS=512 --set AUDIO_GRU_UNITS=256
 endif
 RUN ?= demo
 RUN_NOTEBOOK := $(BIN)/python -m helpers.notebooks run --out runs/$(RUN)/notebooks
-DATA := --set DATASET=$(DATASET) --set "ROOT=$(ROOT)" --set RUN=$(RUN)
+DATA := --set DATASET=$(DATASET) --set "ROOT=$(ROOT)" --set RUN=$(RUN) --set ACTORS=$(ACTORS)
 
 .PHONY: demo test setup lab lint publish lock clean
 .DEFAULT_GOAL := help

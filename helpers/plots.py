@@ -148,3 +148,27 @@ def attention(weights, times, ax=None, title=None):
     ax.axhline(1 / len(weights), color="black", linestyle="dotted", linewidth=1)
     ax.set(xlabel="seconds", ylabel="weight", title=title or "Attention over the clip", ylim=(0, None))
     return ax
+
+
+def gallery(images, label, classes, columns=8, ax=None, title=None, seed=0):
+    """Pictures by class: one row a class that is there, drawn at random (figures 3.1–3.3).
+
+    Args:
+        images: uint8 (N, size, size, 3).
+        label: int (N,), places in `classes`.
+        classes: names.
+        columns: pictures of each class; black where a class has fewer.
+    """
+    present = [number for number in range(len(classes)) if (label == number).any()]
+    size, rng = images.shape[1], np.random.default_rng(seed)
+    grid = np.zeros((len(present), columns, size, size, 3), dtype=np.uint8)
+    for row, number in enumerate(present):
+        found = np.flatnonzero(label == number)
+        for column, n in enumerate(rng.permutation(found)[:columns]):
+            grid[row, column] = images[n]
+    ax = _axes(ax, 0.8 * columns + 1, 0.8 * len(present) + 0.4)
+    ax.imshow(grid.transpose(0, 2, 1, 3, 4).reshape(len(present) * size, columns * size, 3))
+    ax.set_yticks((np.arange(len(present)) + 0.5) * size, [classes[number] for number in present])
+    ax.set_xticks([])
+    ax.set_title(title or "Pictures by emotion")
+    return ax

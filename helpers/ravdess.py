@@ -134,14 +134,14 @@ def index(root, video_only=False):
             reason = "video-only twin of an audio-video take" if 1 in files else "video-only clip (video_only=False)"
             excluded.add(files.pop(2)[1].relative_to(root), reason)
         if files:
-            rows.append(_row(files))
+            rows.append(row(files))
     if not rows:
         found = f"{len(paths)} media files, none of them usable.\n{excluded}" if paths else "no .mp4, .wav or .flac"
         raise FileNotFoundError(f"no RAVDESS speech clip below {root}: found {found}")
-    return _table(rows, excluded)
+    return as_table(rows, excluded)
 
 
-def _row(files):
+def row(files):
     """One take's row from {modality: (Clip, path)}; sound comes from the recording where there is one."""
     clip, path = files[min(files)]
     video = files.get(1) or files.get(2)
@@ -156,11 +156,13 @@ def _row(files):
     }
 
 
-def _table(rows, excluded):
+def as_table(rows, excluded=(), classes=EMOTIONS):
+    """The DataFrame of some rows, sorted by clip_id; emotion is a categorical column in the order of `classes`."""
     import pandas as pd
 
     table = pd.DataFrame(rows).sort_values("clip_id", ignore_index=True)
-    table.attrs["excluded"] = excluded
+    table["emotion"] = pd.Categorical(table.emotion, categories=classes)
+    table.attrs["excluded"] = Exclusions(excluded)
     return table
 
 

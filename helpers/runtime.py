@@ -21,6 +21,7 @@ NEEDED = {
     "librosa": "librosa",
     "soundfile": "soundfile",
     "gdown": "gdown",
+    "requests": "requests",
     "keras": "keras",
     "cv2": "opencv-python-headless",
     "av": "av",

@@ -20,5 +20,5 @@ def test_missing_real_clips_say_what_to_do(tmp_path):
 
 
 def test_an_unknown_data_set_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="DATASET is 'afew'"):
+    with pytest.raises(ValueError, match='DATASET is \'afew\'; "synthetic", "ravdess", or the path'):
         datasets.load("afew", tmp_path)

@@ -1,0 +1,129 @@
+import io
+import random
+import zipfile
+
+import faulty_server
+import pytest
+
+from helpers import archives
+from helpers.download import DownloadError, RemoteFile
+
+FAST = {"pause": 0.01, "timeout": (5, 0.4)}
+WANTED = "*/01-01-*"
+
+
+def archive(members, compression=zipfile.ZIP_DEFLATED):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", compression) as file:
+        for name, data in members.items():
+            file.writestr(name, data)
+    return out.getvalue()
+
+
+def actor(number, takes=6, size=20_000):
+    """An archive laid out as RAVDESS': the audio-video clips first, then the video-only ones."""
+    rng = random.Random(number)
+    names = [f"Actor_{number:02}/0{m}-01-01-01-01-{t:02}-{number:02}.mp4" for m in (1, 2) for t in range(1, takes + 1)]
+    return {name: rng.randbytes(size) for name in names}
+
+
+@pytest.fixture
+def server():
+    with faulty_server.serving({"a.zip": archive(actor(1))}) as running:
+        yield running
+
+
+def members(server, folder, pattern=WANTED, name="a.zip", **options):
+    with RemoteFile(server.url(name), folder / f".{name}.pieces", **{**FAST, "name": name, **options}) as remote:
+        return archives.fetch_members(remote, folder, pattern)
+
+
+def wanted(number=1):
+    return {name: data for name, data in actor(number).items() if "/01-01-" in name}
+
+
+def unpacked(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.mp4")}
+
+
+def test_only_the_wanted_members_come_in_few_requests(server, tmp_path):
+    paths = members(server, tmp_path)
+    assert unpacked(tmp_path) == wanted() and len(paths) == 6
+    assert server.sent < 0.55 * len(server.files["a.zip"])
+    assert len(server.log) <= 3
+
+
+def test_what_is_there_is_not_fetched_again_and_what_is_damaged_is(server, tmp_path):
+    members(server, tmp_path)
+    before = server.sent
+    members(server, tmp_path)
+    assert server.sent == before, "not even the directory"
+    victim = sorted(tmp_path.rglob("*.mp4"))[2]
+    victim.write_bytes(victim.read_bytes()[:-1] + b"?")
+    members(server, tmp_path)
+    assert unpacked(tmp_path) == wanted() and server.sent - before < 1.1 * 20_000 + 200
+
+
+def test_nothing_but_the_directory_is_left_beside_the_members(server, tmp_path):
+    members(server, tmp_path)
+    left = sum(path.stat().st_size for path in tmp_path.glob(".a.zip.pieces/*"))
+    assert left < 0.1 * len(server.files["a.zip"])
+
+
+@pytest.mark.parametrize("place", [1000, 60_000, -30], ids=["first member", "third member", "directory"])
+def test_a_byte_that_the_line_corrupted_is_fetched_once_more(place, server, tmp_path):
+    place %= len(server.files["a.zip"])
+    server.faults["a.zip"] = [("corrupt", place)] * 2  # the directory's request, then the members'
+    members(server, tmp_path)
+    assert unpacked(tmp_path) == wanted()
+
+
+def test_a_member_damaged_on_the_server_is_named_and_the_others_are_kept(server, tmp_path):
+    data = bytearray(server.files["a.zip"])
+    data[60_500] ^= 255
+    server.files["a.zip"] = bytes(data)
+    with pytest.raises(
+        DownloadError, match=r"a\.zip: Bad CRC-32 for file 'Actor_01/01-01-01-01-01-0[34]-01\.mp4'.*twice"
+    ):
+        members(server, tmp_path)
+    assert len(unpacked(tmp_path)) == len(wanted()) - 1
+
+
+def test_without_range_the_whole_archive_comes_is_checked_and_deleted(server, tmp_path):
+    server.ranges = False
+    checked = []
+    with RemoteFile(server.url("a.zip"), tmp_path / ".a.zip.pieces", **FAST) as remote:
+        archives.fetch_members(remote, tmp_path, WANTED, check=checked.append)
+    assert unpacked(tmp_path) == wanted() and len(checked) == 1
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size > 30_000]
+
+
+def test_what_is_no_archive_is_said_so(server, tmp_path):
+    server.files["a.zip"] = b"no zip at all" * 1000
+    with pytest.raises(DownloadError, match=r"a\.zip: File is not a zip file"):
+        members(server, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside.mp4", "/etc/outside.mp4", "a/../../outside.mp4", "..\\outside.mp4", "C:/x.mp4"]
+)
+def test_no_member_escapes_its_folder(name, server, tmp_path):
+    server.files["a.zip"] = archive({"good.mp4": b"1", name: b"2"})
+    folder = tmp_path / "in" / "here"
+    with pytest.raises(DownloadError, match="would land outside"):
+        members(server, folder, "*")
+    assert not list(tmp_path.rglob("*.mp4")), "nothing is unpacked, not even the good one"
+
+
+def test_a_full_disk_is_said_before_the_start(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(archives.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 50_000}))
+    with pytest.raises(DownloadError, match=r"a\.zip: needs 0\.00 GB and .* nothing was fetched"):
+        members(server, tmp_path)
+    assert server.sent < 20_000 and not unpacked(tmp_path)
+
+
+def test_members_that_lie_scattered_come_too(server, tmp_path):
+    names = sorted(actor(1), key=lambda name: name.split("-", 1)[1])  # 01 and 02 in turn
+    server.files["a.zip"] = archive({name: actor(1)[name] for name in names})
+    members(server, tmp_path)
+    assert unpacked(tmp_path) == wanted() and server.sent < 0.55 * len(server.files["a.zip"])

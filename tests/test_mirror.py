@@ -1,0 +1,157 @@
+import io
+import os
+import re
+import subprocess
+import sys
+import zipfile
+
+import faulty_server
+import numpy as np
+import pytest
+import requests
+
+from helpers import features, manifest, mirror, runtime
+from helpers.download import DownloadError
+
+DRIVE_ID = "1AbCdEfGhIjKlMnOpQrStUvWxYz012345"
+# What Drive answers, in short, where too many have fetched a file (its "quota" page).
+QUOTA = b"""<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title></head><body>
+<p class="uc-error-caption">Sorry, you can't view or download this file at this time.</p>
+<p class="uc-error-subcaption">Too many users have viewed or downloaded this file recently. Please try again later.</p>
+</body></html>"""
+
+
+@pytest.fixture(scope="module")
+def small(table, tmp_path_factory):
+    """A cache of three clips' sound, and their features."""
+    cache = tmp_path_factory.mktemp("small")
+    return cache, features.build(table.head(3), cache, streams=("audio",), progress=False)
+
+
+def content(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_packed_cache_restores_to_the_same_features_without_a_clip(small, table, tmp_path):
+    cache, built = small
+    row = mirror.pack(cache, tmp_path)
+    assert row.file == "emotion-cache.zip" and row.md5 == manifest.md5(tmp_path / row.file)
+    said = []
+    assert mirror.restore(tmp_path, tmp_path / "new", row.md5, said.append) == 4 and "4 new entries" in said[0]
+    assert content(tmp_path / "new") == content(cache)
+    again = features.build(table.head(3), tmp_path / "new", streams=("audio",), progress=False)
+    assert again.fingerprint() == built.fingerprint()
+
+
+def test_packing_twice_gives_the_same_bytes(small, tmp_path):
+    assert mirror.pack(small[0], tmp_path / "a.zip").md5 == mirror.pack(small[0], tmp_path / "b.zip").md5
+
+
+def test_entries_that_are_there_are_kept(small, tmp_path):
+    mirror.pack(small[0], tmp_path / "a.zip")
+    assert mirror.restore(tmp_path / "a.zip", small[0], tell=print) == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil.npy", "/mfcc-00000000/a.npy", "mfcc-1cd5596f/../../a.npy", "mfcc-1cd5596f/a.pkl"]
+)
+def test_a_mirror_with_anything_else_in_it_is_refused_whole(name, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("mfcc-1cd5596f/good.npy", b"1")
+        archive.writestr(name, b"2")
+    with pytest.raises(DownloadError, match="belongs in no cache; nothing was unpacked"):
+        mirror.unpack(tmp_path / "a.zip", tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_nothing_in_a_mirror_is_unpickled(small, table, tmp_path):
+    """An entry that holds a pickled object is an error, not an execution."""
+    cache, _ = small
+    name = next(name for name in content(cache) if name.endswith(".npy"))
+    out = io.BytesIO()
+    np.save(out, np.array([{"run": "this"}], dtype=object), allow_pickle=True)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(name, out.getvalue())
+    mirror.unpack(tmp_path / "a.zip", tmp_path / "cache")
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        features.build(table.head(3), tmp_path / "cache", streams=("audio",), progress=False)
+
+
+@pytest.mark.parametrize(
+    "spoil, words",
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "not a zip file"),
+        (lambda path: path.write_bytes(path.read_bytes().replace(b"PK\x05\x06", b"PK\x05\x07")), "not a zip file"),
+        (lambda path: path.unlink(), "no such file or folder"),
+    ],
+)
+def test_a_mirror_that_cannot_be_used_is_said_and_stops_nothing(spoil, words, small, tmp_path):
+    mirror.pack(small[0], tmp_path / "a.zip")
+    spoil(tmp_path / "a.zip")
+    said = []
+    assert mirror.restore(tmp_path / "a.zip", tmp_path / "cache", tell=said.append) == 0
+    assert words in said[0] and "The features are made from the clips instead" in said[0]
+
+
+def test_another_md5_is_refused(small, tmp_path):
+    mirror.pack(small[0], tmp_path / "a.zip")
+    said = []
+    assert mirror.restore(tmp_path / "a.zip", tmp_path / "cache", "0" * 32, said.append) == 0
+    assert f"not {'0' * 32}" in said[0] and content(tmp_path / "cache") == {}
+
+
+class Detour(requests.adapters.HTTPAdapter):
+    """Sends what goes to Google Drive to a server of ours."""
+
+    def __init__(self, server):
+        super().__init__()
+        self.port = server.server_address[1]
+
+    def send(self, request, **options):
+        request.url = re.sub(r"https://[^/]+", f"http://127.0.0.1:{self.port}", request.url)
+        return super().send(request, **options)
+
+
+@pytest.fixture
+def drive(small, monkeypatch, tmp_path):
+    mirror.pack(small[0], tmp_path / "packed.zip")
+    packed = (tmp_path / "packed.zip").read_bytes()
+    with faulty_server.serving({"uc": packed}) as server:
+        monkeypatch.setattr(requests.Session, "get_adapter", lambda session, url: Detour(server))
+        server.headers = {
+            "uc": {
+                "Content-Type": "application/octet-stream",
+                "Content-Disposition": 'attachment; filename="emotion-cache.zip"',
+            }
+        }
+        yield server
+
+
+@pytest.mark.parametrize("where", [DRIVE_ID, f"https://drive.google.com/file/d/{DRIVE_ID}/view?usp=sharing"])
+def test_a_mirror_on_drive_is_fetched_with_gdown(where, drive, small, tmp_path):
+    said = []
+    assert mirror.restore(where, tmp_path / "cache", tell=said.append) == 4, said
+    assert content(tmp_path / "cache") == content(small[0])
+
+
+def test_drives_quota_page_is_said_and_the_clips_are_used_instead(drive, small, table, tmp_path):
+    drive.files["uc"], drive.headers = QUOTA, {"uc": {"Content-Type": "text/html"}}
+    said = []
+    assert mirror.restore(DRIVE_ID, tmp_path / "cache", tell=said.append) == 0
+    assert "Too many users have viewed or downloaded this file recently" in said[0] and "from the clips" in said[0]
+    built = features.build(table.head(3), tmp_path / "cache", streams=("audio",), progress=False)
+    assert built.fingerprint() == small[1].fingerprint()
+
+
+def test_the_command_prints_the_manifests_line(small, tmp_path):
+    def command(*words):
+        environment = {**os.environ, "PYTHONPATH": str(runtime.PROJECT)}
+        words = [sys.executable, "-m", "helpers.mirror", *map(str, words)]
+        return subprocess.run(words, env=environment, capture_output=True, text=True)
+
+    done = command("pack", small[0], tmp_path / "a.zip")
+    line = done.stdout.splitlines()[-1].split(",")
+    assert line[:2] == ["mirror", "a.zip"] and line[4] == manifest.md5(tmp_path / "a.zip")
+    assert command("restore", tmp_path / "a.zip", tmp_path / "cache", "--md5", line[4]).returncode == 0
+    done = command("pack", tmp_path / "nothing", tmp_path / "b.zip")
+    assert done.returncode == 1 and "no entry to pack" in done.stderr
