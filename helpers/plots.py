@@ -157,11 +157,12 @@ def gallery(images, label, classes, columns=8, ax=None, title=None, seed=0):
         images: uint8 (N, size, size, 3).
         label: int (N,), places in `classes`.
         classes: names.
-        columns: pictures of each class; black where a class has fewer.
+        columns: pictures of each class at the most; white where a class has fewer.
     """
     present = [number for number in range(len(classes)) if (label == number).any()]
+    columns = min(columns, np.bincount(label).max())
     size, rng = images.shape[1], np.random.default_rng(seed)
-    grid = np.zeros((len(present), columns, size, size, 3), dtype=np.uint8)
+    grid = np.full((len(present), columns, size, size, 3), 255, dtype=np.uint8)
     for row, number in enumerate(present):
         found = np.flatnonzero(label == number)
         for column, n in enumerate(rng.permutation(found)[:columns]):

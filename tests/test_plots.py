@@ -25,6 +25,7 @@ def test_every_picture_is_drawn_on_the_given_axes_and_returned():
     for draw in (
         lambda ax: plots.confusion(np.eye(2, dtype=int), ("calm", "happy"), ax),
         lambda ax: plots.curves(HISTORY, ax=ax),
+        lambda ax: plots.gallery(track.frames, np.array([1, 1, 0]), ("calm", "happy", "sad"), ax=ax),
         lambda ax: plots.folds(table, [([0, 1], [2, 3]), ([2, 3], [0, 1])], ax),
         lambda ax: plots.systems({"audio": summary}, {"audio": 0.7}, ax),
         lambda ax: plots.face_strip(track, ax=ax),
