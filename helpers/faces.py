@@ -1,15 +1,22 @@
 """A clip's pictures: frames at 7.5 a second by their time stamps, and the face in each (thesis 3.4.2)."""
 
 import dataclasses
-import importlib.util
 import pathlib
-import sys
-import types
 
 import numpy as np
 
+from helpers import media
 from helpers.config import VideoConfig
+from helpers.detection import Follower, detect
 from helpers.exclusions import ClipError
+
+__all__ = ["FaceTrack", "crop", "detect", "kept_frames", "steady", "track"]
+
+# HOG finds a face to a twelfth of its side, and the head moves less than that within a clip. So the box is a Gaussian
+# mean over the neighbouring kept frames: 0.4 s is slow enough to leave an expression's movement in the crop. Its side
+# is averaged over more of them, since a head hardly grows.
+SPREAD, SIDE_SPREAD, REACH = 3.0, 8.0, 12  # standard deviations, and the reach to either side, in kept frames
+WAITING = 128 << 20  # bytes of pictures that may wait for a face to come back
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,12 +46,14 @@ class FaceTrack:
             return cls(**{field.name: stored[field.name] for field in dataclasses.fields(cls)})
 
 
-def track(path, config=None):
+def track(path, config=None, sound=None, threads=0):
     """Follows the largest face through a clip.
 
     Args:
-        path: anything OpenCV opens.
+        path: anything PyAV opens. Turned pictures (a phone held upright) are set right.
         config: VideoConfig: 7.5 frames a second, 48 × 48.
+        sound: media.Sound that gathers the clip's sound in the same pass, or None.
+        threads: of the video decoder; 0 takes one a core.
 
     Returns:
         FaceTrack. Where no frame has a face, `found` is all False and `frames` is black.
@@ -53,18 +62,28 @@ def track(path, config=None):
         ClipError: not readable, no pictures, cut short, or shorter than `min_seconds`.
     """
     config = config or VideoConfig()
-    boxes, crops, times = [], [], []
-    detector = _Detector(config.detect_sizes)
-    frames = []
-    for time, frame in kept_frames(path, config):
-        boxes.append(detector.largest(frame))
-        frames.append(frame)
+    follower = Follower(config.detect_sizes)
+    found, times, raw, boxes, crops, waiting = [], [], [], [], [], []
+
+    def finish(picture):
+        box = steady(raw, len(crops))
+        crops.append(_black(config.size) if box is None else _cut(picture, box, config))
+        boxes.append(np.zeros(4, dtype=np.float32) if box is None else box)
+
+    for time, picture in _kept(path, config, sound, threads):
+        raw.append(follower.find(picture.gray))
+        found.append(raw[-1] is not None)
         times.append(time)
-    found = np.array([box is not None for box in boxes])
-    steady = _fill(boxes, found)
-    for frame, box in zip(frames, steady):
-        crops.append(crop(frame, box, config.size, config.margin) if found.any() else _black(config.size))
-    return FaceTrack(np.stack(crops), found, steady, np.array(times, dtype=np.float32))
+        waiting.append(picture)
+        # A picture's box is known once its neighbours' are, and a face has come back if it was lost.
+        known = np.flatnonzero(found)
+        ready = max(0, min(len(raw) - REACH, known[-1] + 1 if len(known) else 0) - len(crops))
+        while ready or len(waiting) * picture.nbytes > WAITING:
+            finish(waiting.pop(0))
+            ready = max(0, ready - 1)
+    for picture in waiting:
+        finish(picture)
+    return FaceTrack(np.stack(crops), np.array(found), np.stack(boxes), np.array(times, dtype=np.float32))
 
 
 def kept_frames(path, config=None):
@@ -73,7 +92,7 @@ def kept_frames(path, config=None):
     Where the clip's own rate is lower than the wanted one, each frame comes once.
 
     Args:
-        path: anything OpenCV opens.
+        path: anything PyAV opens.
         config: VideoConfig.
 
     Yields:
@@ -82,97 +101,70 @@ def kept_frames(path, config=None):
     Raises:
         ClipError: as `track`.
     """
-    import cv2
-
-    config = config or VideoConfig()
-    name = pathlib.Path(path).name
-    capture = cv2.VideoCapture(str(path))
-    try:
-        if not capture.isOpened():
-            raise ClipError(f"{name}: no pictures could be read (not a video, or cut short before its index)")
-        promised, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS) or 30.0
-        count, first, last, wanted = 0, 0.0, 0.0, 0
-        while capture.grab():
-            now = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            first = now if count == 0 else first
-            interval = now - first - last if count else 1 / rate
-            last = now - first
-            count += 1
-            if last + interval / 2 >= wanted / config.fps:
-                fine, frame = capture.retrieve()
-                if fine:
-                    yield last, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-                    wanted = int((last + interval / 2) * config.fps) + 1
-    finally:
-        capture.release()
-    if not count:
-        raise ClipError(f"{name}: holds no picture")
-    if count < 0.9 * promised:
-        raise ClipError(f"{name}: cut short, {count} of {promised:.0f} frames are there")
-    seconds = last + 1 / rate
-    if seconds < config.min_seconds:
-        raise ClipError(f"{name}: {seconds:.2f} s of pictures; at least {config.min_seconds} s needed")
+    for time, picture in _kept(path, config or VideoConfig()):
+        yield time, picture.rgb()
 
 
-class _Detector:
-    """dlib's HOG detector on a reduced frame. It finds faces of 80 px and more, so a small face needs a larger frame:
-    the size that found one is where the next frame starts, and only a clip's first misses try every size."""
-
-    PATIENCE = 3  # frames without any face that are searched at every size, before only the smallest is tried
-
-    def __init__(self, sizes):
-        self.sizes = sizes
-        self.level = 0
-        self.misses = 0
-
-    def largest(self, frame):
-        """Largest face's (top, right, bottom, left) in pixels of `frame`, or None."""
-        levels = range(self.level, len(self.sizes)) if self.misses < self.PATIENCE else [self.level]
-        for level in levels:
-            boxes = detect(frame, self.sizes[level])
-            if len(boxes):
-                self.level, self.misses = level, 0
-                return boxes[np.argmax((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 1] - boxes[:, 3]))]
-        self.misses += 1
-        return None
+def _kept(path, config, sound=None, threads=0):
+    """As `kept_frames`, with each frame as media.Picture."""
+    first = last = None
+    interval, wanted = 1 / 30, 0
+    for picture in media.decode(path, sound=sound, threads=threads):
+        first = picture.time if first is None else first
+        now = picture.time - first
+        interval = interval if last is None else now - last
+        last = now
+        if now + interval / 2 >= wanted / config.fps:
+            yield now, picture
+            wanted = int((now + interval / 2) * config.fps) + 1
+    if last + interval < config.min_seconds:
+        name = pathlib.Path(path).name
+        raise ClipError(f"{name}: {last + interval:.2f} s of pictures; at least {config.min_seconds} s needed")
 
 
-def detect(frame, long_side):
-    """Faces in a frame scaled to `long_side` px: float32 (n, 4), top right bottom left in pixels of `frame`."""
-    import cv2
+def steady(raw, at):
+    """The box of kept frame `at`, from those found in it and around it.
 
-    height, width = frame.shape[:2]
-    scale = long_side / max(height, width)
-    small = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    found = _face_recognition().face_locations(small, number_of_times_to_upsample=0, model="hog")
-    return np.array(found, dtype=np.float32).reshape(-1, 4) / scale
+    Args:
+        raw: list of (4,) boxes, None where none was found; frames after the list's end are not known yet.
+        at: number of the frame.
+
+    Returns:
+        float32 (4,): averaged over its neighbours; interpolated where it was not found, held at the ends; None where
+        there is no face at all.
+    """
+    lo, hi = max(0, at - REACH), min(len(raw), at + REACH + 1)
+    known = [n for n in range(lo, hi) if raw[n] is not None]
+    if raw[at] is None:
+        before = next((n for n in range(at, -1, -1) if raw[n] is not None), None)
+        after = next((n for n in range(at, len(raw)) if raw[n] is not None), None)
+        ends = [n for n in (before, after) if n is not None]
+        if not ends:
+            return None
+        a, b = (steady(raw, n) for n in (ends[0], ends[-1]))
+        part = 0 if ends[0] == ends[-1] else (at - ends[0]) / (ends[-1] - ends[0])
+        return ((1 - part) * a + part * b).astype(np.float32)
+    boxes = np.array([raw[n] for n in known], dtype=np.float64)  # (n, 4) top right bottom left
+    middle = np.stack([boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]], axis=1) / 2
+    side = (boxes[:, 2] - boxes[:, 0] + boxes[:, 1] - boxes[:, 3]) / 2
+    own = known.index(at)
+    same = np.abs(middle - middle[own]).max(axis=1) < 0.5 * side[own]  # another face, or a cut, is no neighbour
+    weights = [np.exp(-0.5 * ((np.array(known) - at) / spread) ** 2) * same for spread in (SPREAD, SIDE_SPREAD)]
+    y, x = weights[0] @ middle / weights[0].sum()
+    half = weights[1] @ side / weights[1].sum() / 2
+    return np.array([y - half, x + half, y + half, x - half], dtype=np.float32)
 
 
-def _face_recognition():
-    """Imports face_recognition. Its models package asks for pkg_resources, which setuptools 81 dropped: where that is
-    so, the one function it uses stands in, or the import would end the process with quit()."""
-    if "face_recognition" not in sys.modules and importlib.util.find_spec("pkg_resources") is None:
-        stand_in = types.ModuleType("pkg_resources")
-        folder = pathlib.Path(importlib.util.find_spec("face_recognition_models").origin).parent
-        stand_in.resource_filename = lambda package, name: str(folder / name)
-        sys.modules["pkg_resources"] = stand_in
-        try:
-            import face_recognition
-        finally:
-            del sys.modules["pkg_resources"]
-        return face_recognition
-    import face_recognition
-
-    return face_recognition
-
-
-def _fill(boxes, found):
-    """Boxes (T, 4) with the missing ones interpolated between their neighbours, and held at both ends."""
-    if not found.any():
-        return np.zeros((len(boxes), 4), dtype=np.float32)
-    at = np.flatnonzero(found)
-    known = np.stack([boxes[i] for i in at])  # (found, 4)
-    return np.stack([np.interp(np.arange(len(boxes)), at, side) for side in known.T], axis=1).astype(np.float32)
+def _cut(picture, box, config):
+    """The square around a box, out of a Picture, of which only that region becomes RGB."""
+    top, right, bottom, left = box
+    side = config.margin * max(bottom - top, right - left)
+    y, x = (top + bottom - side) / 2, (left + right - side) / 2
+    height, width = picture.gray.shape
+    y0, x0 = max(0, min(height - 2, int(y) - 2)), max(0, min(width - 2, int(x) - 2))
+    y1, x1 = min(height, max(y0 + 2, int(y + side) + 3)), min(width, max(x0 + 2, int(x + side) + 3))
+    region = picture.rgb(y0, y1, x0, x1)
+    return crop(region, (top - y0, right - x0, bottom - y0, left - x0), config.size, config.margin)
 
 
 def crop(frame, box, size=48, margin=1.0):

@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 
+from helpers import media
 from helpers.config import AudioConfig
 from helpers.exclusions import ClipError
 
@@ -11,12 +12,13 @@ SILENCE = 1e-4  # peak amplitude (−80 dBFS) below which a clip says nothing
 _SOUND_FILES = (".wav", ".flac", ".ogg", ".aiff", ".aif")
 
 
-def load(path, config=None):
+def load(path, config=None, sound=None):
     """Reads a clip's sound as mono at the configured rate.
 
     Args:
         path: .wav or .flac (soundfile), or anything else PyAV opens, such as .mp4. Any rate, any number of channels.
         config: AudioConfig; its `rate` in Hz, 48000 by default.
+        sound: media.Sound, where the file's sound was gathered already while its pictures were decoded.
 
     Returns:
         (samples, rate): float32 (n,) in [−1, 1], and the rate in Hz.
@@ -26,7 +28,7 @@ def load(path, config=None):
     """
     config = config or AudioConfig()
     path = pathlib.Path(path)
-    samples, rate = _read_sound_file(path) if path.suffix.lower() in _SOUND_FILES else _read_container(path)
+    samples, rate = _read_sound_file(path) if path.suffix.lower() in _SOUND_FILES else _read_container(path, sound)
     if not np.isfinite(samples).all():
         raise ClipError(f"{path.name}: the sound holds values that are not numbers; export it again")
     if len(samples) < config.min_seconds * rate:
@@ -50,27 +52,20 @@ def _read_sound_file(path):
     return samples.mean(axis=1), rate
 
 
-def _read_container(path):
-    import av
-
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.audio:
-                raise ClipError(f"{path.name}: has no sound stream")
-            stream = container.streams.audio[0]
-            rate = stream.rate
-            promised = float(stream.duration * stream.time_base) if stream.duration else None
-            # Planar float, one row a channel, whatever the codec stores.
-            resampler = av.AudioResampler(format="fltp")
-            pieces = [out.to_ndarray() for frame in container.decode(stream) for out in resampler.resample(frame)]
-    except (av.FFmpegError, OSError) as error:
-        raise ClipError(f"{path.name}: no sound could be read ({error})") from error
-    if not pieces:
+def _read_container(path, sound):
+    if sound is None:
+        sound = media.Sound()
+        for _ in media.decode(path, pictures=False, sound=sound):
+            pass
+    if sound.rate is None:
+        raise ClipError(f"{path.name}: has no sound stream")
+    samples = sound.samples()
+    if not len(samples):
         raise ClipError(f"{path.name}: its sound stream is empty")
-    samples = np.concatenate(pieces, axis=1).mean(axis=0)
-    if promised and len(samples) / rate < 0.9 * promised:
-        raise ClipError(f"{path.name}: cut short, {len(samples) / rate:.2f} s of {promised:.2f} s of sound are there")
-    return samples, rate
+    seconds = len(samples) / sound.rate
+    if sound.promised and seconds < 0.9 * sound.promised:
+        raise ClipError(f"{path.name}: cut short, {seconds:.2f} s of {sound.promised:.2f} s of sound are there")
+    return samples, sound.rate
 
 
 def mfcc(samples, rate, config=None):

@@ -292,7 +292,7 @@ def jaffe(folder, size=48, crop=True):
 def _largest_face(picture, long_sides):
     """Largest face's (top, right, bottom, left) in a gray picture, at the first size that shows one; or None."""
     for long_side in long_sides:
-        boxes = faces.detect(np.repeat(picture[..., None], 3, axis=2), long_side)
+        boxes = faces.detect(picture, long_side / max(picture.shape))
         if len(boxes):
             return boxes[np.argmax((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 1] - boxes[:, 3]))]
     return None

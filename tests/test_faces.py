@@ -1,7 +1,12 @@
+import fractions
+import struct
+
+import av
+import cv2
 import numpy as np
 import pytest
 
-from helpers import faces, synthetic
+from helpers import detection, faces, synthetic, synthetic_face
 from helpers.config import VideoConfig
 from helpers.exclusions import ClipError
 
@@ -11,6 +16,104 @@ def talking(tmp_path_factory):
     path = tmp_path_factory.mktemp("talking") / "01-01-03-01-01-01-02.mp4"
     synthetic.clip(path, "happy", 2, seconds=2.0)
     return path
+
+
+@pytest.fixture(scope="module")
+def wall():
+    """A drawn face and where it is, on a plain picture: a function of picture size, face height and face place."""
+
+    def draw(height, width, *spots):
+        frame = np.full((height, width, 3), 120, np.uint8)
+        for share, middle in spots:
+            (face,) = synthetic_face.frames((256, 256), 30, [0.0], "smiling", 3, np.random.default_rng(0))
+            box = faces.detect(face, 1.0)[0]
+            scale = share * height / (box[2] - box[0])
+            face = cv2.resize(face, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            y, x = (int(middle[0] * height - face.shape[0] / 2), int(middle[1] * width - face.shape[1] / 2))
+            y0, x0 = max(0, y), max(0, x)
+            part = face[y0 - y : height - y, x0 - x : width - x]
+            frame[y0 : y0 + part.shape[0], x0 : x0 + part.shape[1]] = part
+        return frame
+
+    return draw
+
+
+def film(path, frames, fps, rotate=None):
+    """Writes frames as H.264; `rotate` is the display rotation a phone would note."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=fractions.Fraction(fps).limit_denominator(1001))
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt, stream.options = "yuv420p", {"preset": "ultrafast"}
+        for frame in frames:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
+        out.mux(stream.encode())
+    if rotate is not None:
+        turn(path, rotate)
+
+
+def turn(path, degrees):
+    """Writes a rotation into an mp4's display matrix, as phones do: clockwise degrees, 90 or 270."""
+    data = path.read_bytes()
+    one = struct.pack(">i", 0x10000)
+    plain = one + b"\0" * 12 + one + b"\0" * 12 + struct.pack(">i", 0x40000000)
+    a, b = (1, -1) if degrees == 90 else (-1, 1)
+    turned = struct.pack(">9i", 0, a << 16, 0, b << 16, 0, 0, 0, 0, 0x40000000)
+    at = data.index(plain, data.index(b"tkhd"))
+    path.write_bytes(data[:at] + turned + data[at + 36 :])
+
+
+@pytest.mark.parametrize("height, width", [(360, 640), (720, 1280), (1080, 1920)], ids=["360p", "720p", "1080p"])
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.6])
+def test_faces_of_every_size_are_found_in_pictures_of_every_size(height, width, share, wall, tmp_path):
+    film(tmp_path / "a.mp4", [wall(height, width, (share, (0.5, 0.4)))] * 8, 7.5)
+    track = faces.track(tmp_path / "a.mp4")
+    assert track.found.all()
+    middle = track.boxes.reshape(-1, 4).mean(axis=0)
+    y, x = (middle[0] + middle[2]) / 2 / height, (middle[1] + middle[3]) / 2 / width
+    assert abs(y - 0.5) < 0.25 * share + 0.03 and abs(x - 0.4) < 0.25 * share + 0.03
+    assert 0.6 * share < (middle[2] - middle[0]) / height < 1.6 * share
+
+
+@pytest.mark.parametrize("fps", [15, 25, 30000 / 1001, 60])
+def test_the_kept_frames_are_the_nearest_by_time_stamp_at_every_rate(fps, wall, tmp_path):
+    film(tmp_path / "a.mp4", [wall(180, 320, (0.6, (0.5, 0.5)))] * round(2 * fps), fps)
+    times = faces.track(tmp_path / "a.mp4").times
+    assert len(times) == 15 and np.abs(times - np.arange(15) / 7.5).max() <= 0.5 / fps + 1e-3
+
+
+@pytest.mark.parametrize("degrees", [90, 270])
+def test_a_phones_upright_clip_is_turned_before_the_face_is_sought(degrees, wall, tmp_path):
+    upright = wall(640, 360, (0.3, (0.3, 0.5)))
+    film(tmp_path / "a.mp4", [np.rot90(upright, 1 if degrees == 90 else 3)] * 8, 7.5, degrees)
+    track = faces.track(tmp_path / "a.mp4")
+    top, right, bottom, left = track.boxes[4]
+    assert (
+        track.found.all()
+        and (top + bottom) / 2 < 0.45 * 640
+        and next(faces.kept_frames(tmp_path / "a.mp4"))[1].shape[0] == 640
+    )
+
+
+def test_of_two_faces_the_larger_is_followed(wall, tmp_path):
+    film(tmp_path / "a.mp4", [wall(360, 640, (0.3, (0.5, 0.2)), (0.5, (0.5, 0.7)))] * 20, 7.5)
+    boxes = faces.track(tmp_path / "a.mp4").boxes
+    assert ((boxes[:, 1] + boxes[:, 3]) / 2 > 320).all()
+
+
+def test_a_face_that_leaves_and_comes_back_elsewhere_is_found_again(wall, tmp_path):
+    there, empty, else_where = wall(360, 640, (0.4, (0.5, 0.2))), wall(360, 640), wall(360, 640, (0.4, (0.5, 0.8)))
+    film(tmp_path / "a.mp4", [there] * 8 + [empty] * 8 + [else_where] * 8, 7.5)
+    track = faces.track(tmp_path / "a.mp4")
+    assert track.found.tolist() == [True] * 8 + [False] * 8 + [True] * 8
+    x = (track.boxes[:, 1] + track.boxes[:, 3]) / 2
+    assert (x[:8] < 200).all() and (x[16:] > 440).all() and (np.diff(x[8:16]) > 0).all(), "and interpolated meanwhile"
+
+
+def test_pictures_that_wait_for_a_lost_face_are_bounded(wall, tmp_path, monkeypatch):
+    film(tmp_path / "a.mp4", [wall(360, 640, (0.4, (0.5, 0.2)))] * 4 + [wall(360, 640)] * 60, 7.5)
+    monkeypatch.setattr(faces, "WAITING", 5 << 20)
+    track = faces.track(tmp_path / "a.mp4")
+    assert track.found.sum() == 4 and len(track.frames) == 64 and np.array_equal(track.boxes[-1], track.boxes[3])
 
 
 @pytest.mark.parametrize("fps", [15, 24, 25, 30, 60])
@@ -44,7 +147,7 @@ def test_faces_are_rgb_not_bgr(talking):
 
 def test_the_face_is_found_where_the_usual_way_finds_it(talking):
     """The usual way: face_recognition on the whole frame, upsampled once."""
-    recognition = faces._face_recognition()
+    recognition = detection._face_recognition()
     (_, frame), track = next(iter(faces.kept_frames(talking))), faces.track(talking)
     (usual,) = recognition.face_locations(frame)
     a, b = np.array(usual, float), track.boxes[0]
@@ -55,9 +158,25 @@ def test_the_face_is_found_where_the_usual_way_finds_it(talking):
 
 
 def test_boxes_are_interpolated_between_found_frames_and_held_at_the_ends():
-    boxes = [None, np.full(4, 10.0), None, np.full(4, 20.0), None]
-    filled = faces._fill(boxes, np.array([box is not None for box in boxes]))
-    assert filled[:, 0].tolist() == [10, 10, 15, 20, 20]
+    def box(y):
+        return np.array([y, y + 100, y + 100, y], dtype=np.float32)
+
+    raw = [None, box(10), None, None, box(20), None]
+    filled = np.array([faces.steady(raw, n) for n in range(6)])
+    assert np.array_equal(filled[0], filled[1]) and np.array_equal(filled[5], filled[4])
+    assert (np.diff(filled[1:5, 0]) > 0).all() and np.allclose(np.diff(filled[1:5, 0]), np.diff(filled[1:5, 0])[0])
+    assert faces.steady([None, None], 1) is None
+
+
+def test_boxes_are_steadied_over_time_but_never_between_two_faces():
+    rng = np.random.default_rng(0)
+    raw = [np.array([y, 200 + y, 100 + y, 100 + y]) for y in 50 + rng.normal(0, 4, 40)]
+    shaken = np.abs(np.diff([box[0] for box in raw], n=2)).mean()
+    boxes = np.array([faces.steady(raw, n) for n in range(40)])
+    assert np.abs(np.diff(boxes[:, 0], n=2)).mean() < 0.1 * shaken
+    raw[20:] = [box + 300 for box in raw[20:]]
+    boxes = np.array([faces.steady(raw, n) for n in range(40)])
+    assert boxes[19, 0] < 60 and boxes[20, 0] > 340, "a cut to another face is a cut"
 
 
 def test_a_face_at_the_frames_edge_is_cropped_square():

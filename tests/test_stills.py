@@ -304,7 +304,7 @@ def test_a_jaffe_face_is_cut_out_and_where_there_is_none_the_middle_is_taken_and
     middle = cv2.resize(bare, (48, 48), interpolation=cv2.INTER_AREA)
     assert np.array_equal(got.images[1, ..., 0], middle) and np.array_equal(whole.images[1], got.images[1])
     rgb = np.repeat(drawn()[..., None], 3, axis=2)
-    (box,) = faces.detect(rgb, 320)
+    (box,) = faces.detect(rgb, 320 / 256)
     assert np.array_equal(got.images[0], faces.crop(rgb, box)) and not np.array_equal(whole.images[0], got.images[0])
     assert stills.jaffe(tmp_path, size=96).images.shape == (2, 96, 96, 3)
     assert got.subset([0]).uncropped == () and got.subset([1]).uncropped == got.uncropped

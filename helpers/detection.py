@@ -1,0 +1,107 @@
+"""dlib's HOG face detector, where it is cheap: on gray pictures, reduced, and near the last face."""
+
+import importlib.util
+import pathlib
+import sys
+import types
+
+import numpy as np
+
+NEAR = 1.5  # side of the region searched around the last face, in face sides
+FACE = 84  # px a face has there at the least; the detector finds none below 80
+LOOK_AROUND = 15  # kept frames after which the whole picture is searched again, 2 s
+PATIENCE = 3  # frames without any face that are searched at every size, before only the smallest is tried
+
+
+class Follower:
+    """Follows the largest face from picture to picture.
+
+    The last face's neighbourhood is searched first, reduced until the face is just as large as the detector needs.
+    Where it is lost, the whole picture is searched, at one size after the other: a small face needs a larger picture.
+    HOG's boxes sit on a grid of a twelfth of the face; the neighbourhood moves with them, and the grid with it, so
+    that the errors of successive frames differ and their average is finer than the grid (see `faces.steady`).
+
+    Args:
+        sizes: long sides in px of the whole picture, tried in turn.
+    """
+
+    def __init__(self, sizes):
+        self.sizes, self.level, self.misses, self.count, self.last = sizes, 0, 0, 0, None
+
+    def find(self, gray):
+        """The face's (top, right, bottom, left) in pixels of `gray`, uint8 (H, W); None where there is none."""
+        self.count += 1
+        box = self._near(gray) if self.last is not None else None
+        if box is None:
+            box = self._anywhere(gray)
+        elif self.count % LOOK_AROUND == 0:
+            other = _largest(detect(gray, self.sizes[self.level] / max(gray.shape)))
+            box = other if other is not None and _side(other) > 1.25 * _side(box) else box
+        self.last = box
+        return box
+
+    def _near(self, gray):
+        top, right, bottom, left = self.last
+        side = _side(self.last)
+        half, y, x = NEAR * side / 2, (top + bottom) / 2, (left + right) / 2
+        y0, x0 = max(0, int(y - half)), max(0, int(x - half))
+        region = gray[y0 : int(y + half), x0 : int(x + half)]
+        if min(region.shape) < 8:
+            return None
+        # A whole number of pixels made one is several times faster to reduce than any other factor.
+        scale = 1 / (side // FACE) if side >= FACE else FACE / side
+        return _largest(detect(region, scale) + np.array([y0, x0, y0, x0], dtype=np.float32))
+
+    def _anywhere(self, gray):
+        for level in range(self.level, len(self.sizes)) if self.misses < PATIENCE else (0,):
+            box = _largest(detect(gray, self.sizes[level] / max(gray.shape)))
+            if box is not None:
+                self.level, self.misses = level, 0
+                return box
+        self.misses += 1
+        self.level = 0
+        return None
+
+
+def _side(box):
+    return max(box[2] - box[0], box[1] - box[3])
+
+
+def _largest(boxes):
+    return max(boxes, key=_side) if len(boxes) else None
+
+
+def detect(picture, scale):
+    """Faces in a reduced or enlarged picture.
+
+    Args:
+        picture: uint8 (H, W) or (H, W, 3) RGB.
+        scale: by which its sides are multiplied first.
+
+    Returns:
+        float32 (n, 4), top right bottom left in pixels of `picture`.
+    """
+    import cv2
+
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=way)
+    found = _face_recognition().face_locations(small, number_of_times_to_upsample=0, model="hog")
+    return np.array(found, dtype=np.float32).reshape(-1, 4) / np.float32(scale)
+
+
+def _face_recognition():
+    """Imports face_recognition. Its models package asks for pkg_resources, which setuptools 81 dropped: where that is
+    so, the one function it uses stands in, or the import would end the process with quit()."""
+    if "face_recognition" not in sys.modules and importlib.util.find_spec("pkg_resources") is None:
+        stand_in = types.ModuleType("pkg_resources")
+        folder = pathlib.Path(importlib.util.find_spec("face_recognition_models").origin).parent
+        stand_in.resource_filename = lambda package, name: str(folder / name)
+        sys.modules["pkg_resources"] = stand_in
+        try:
+            import face_recognition
+        finally:
+            del sys.modules["pkg_resources"]
+        return face_recognition
+    import face_recognition
+
+    return face_recognition

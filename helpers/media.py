@@ -1,0 +1,145 @@
+"""A clip decoded once: pictures as they are stored, and the sound that lies between them.
+
+PyAV reads whatever FFmpeg does. A picture's gray plane is there without any conversion, which is all that the face
+detector needs, and only the region that is cut out ever becomes RGB.
+"""
+
+import pathlib
+
+import numpy as np
+
+from helpers.exclusions import ClipError
+
+# These containers say in their index what is in them; FFmpeg need not decode a few frames to find out.
+_INDEXED, _QUICK = (".mp4", ".m4v", ".mov", ".m4a"), {"analyzeduration": "0", "probesize": "5000"}
+
+
+class Picture:
+    """One decoded frame.
+
+    Attributes:
+        time: seconds, by its time stamp.
+        gray: uint8 (H, W), upright.
+    """
+
+    def __init__(self, frame, time):
+        self.time = time
+        self._turns = round(frame.rotation / 90) % 4  # counter-clockwise quarter turns that make it upright
+        planar = frame.format.name == "yuv420p" and not self._turns and frame.width % 2 == frame.height % 2 == 0
+        self._frame = frame if planar else None
+        self._rgb = None if planar else np.rot90(frame.to_ndarray(format="rgb24"), self._turns)
+        self.gray = self._plane(0) if planar else self._to_gray()
+
+    def _plane(self, number):
+        plane = self._frame.planes[number]
+        whole = np.frombuffer(plane, dtype=np.uint8).reshape(-1, plane.line_size)
+        return whole[: plane.height, : plane.width]
+
+    def _to_gray(self):
+        import cv2
+
+        return cv2.cvtColor(np.ascontiguousarray(self._rgb), cv2.COLOR_RGB2GRAY)
+
+    @property
+    def nbytes(self):
+        return self.gray.nbytes * 3 // (2 if self._rgb is None else 1)
+
+    def rgb(self, top=0, bottom=None, left=0, right=None):
+        """A region in colour: uint8 (bottom − top, right − left, 3), cut off at the picture's edges."""
+        if self._rgb is not None:
+            return np.ascontiguousarray(self._rgb[top:bottom, left:right])
+        import cv2
+
+        height, width = self.gray.shape
+        bottom, right = bottom or height, right or width
+        # Colour is stored for blocks of 2 × 2: convert the even region around, and cut.
+        y, x, y1, x1 = top // 2 * 2, left // 2 * 2, (bottom + 1) // 2 * 2, (right + 1) // 2 * 2
+        uv = cv2.merge([np.ascontiguousarray(self._plane(n)[y // 2 : y1 // 2, x // 2 : x1 // 2]) for n in (1, 2)])
+        region = cv2.cvtColorTwoPlane(np.ascontiguousarray(self.gray[y:y1, x:x1]), uv, cv2.COLOR_YUV2RGB_NV12)
+        return region[top - y : bottom - y, left - x : right - x]
+
+
+class Sound:
+    """Gathers a clip's decoded sound.
+
+    Attributes:
+        rate: Hz, None while there is none.
+        promised: seconds that the container says there are, None where it does not say.
+    """
+
+    def __init__(self):
+        self.rate = self.promised = self._resampler = None
+        self._pieces = []
+
+    def begin(self, stream):
+        import av
+
+        self.rate = stream.rate
+        self.promised = float(stream.duration * stream.time_base) if stream.duration else None
+        self._resampler = av.AudioResampler(format="fltp")  # planar float, one row a channel, whatever is stored
+
+    def add(self, frame):
+        self._pieces += [out.to_ndarray().mean(axis=0) for out in self._resampler.resample(frame)]
+
+    def samples(self):
+        """Mono: float32 (n,)."""
+        return np.concatenate(self._pieces) if self._pieces else np.zeros(0, dtype=np.float32)
+
+
+def decode(path, pictures=True, sound=None, threads=0):
+    """Yields a clip's pictures in order, gathering its sound on the way.
+
+    Args:
+        path: anything PyAV opens.
+        pictures: False yields nothing and only gathers the sound.
+        sound: Sound to fill, or None.
+        threads: of the video decoder; 0 takes one a core.
+
+    Yields:
+        Picture.
+
+    Raises:
+        ClipError: not readable, or the wanted stream is missing or cut short.
+    """
+    import av
+
+    name, kind = pathlib.Path(path).name, "pictures" if pictures else "sound"
+    try:
+        with av.open(str(path), options=_QUICK if str(path).lower().endswith(_INDEXED) else {}) as container:
+            video = container.streams.video[0] if pictures and container.streams.video else None
+            audio = container.streams.audio[0] if sound is not None and container.streams.audio else None
+            if pictures and video is None:
+                raise ClipError(f"{name}: holds no picture")
+            if not pictures and audio is None:
+                raise ClipError(f"{name}: has no sound stream")
+            if audio:
+                sound.begin(audio)
+            yield from _decode(container, video, audio, sound, threads, name)
+    except (av.FFmpegError, OSError) as error:
+        raise ClipError(f"{name}: no {kind} could be read ({error.strerror or error})") from error
+
+
+def _decode(container, video, audio, sound, threads, name):
+    import av
+
+    count, last, promised, rate = 0, -np.inf, 0, 30.0
+    if video:
+        promised, rate = video.frames, float(video.average_rate or video.guessed_rate or 30)
+        video.thread_type, video.codec_context.thread_count = "AUTO", threads
+    for packet in container.demux([stream for stream in (video, audio) if stream]):
+        try:
+            frames = packet.decode()
+        except av.InvalidDataError:
+            continue  # a damaged packet costs its own frames; too many of them count as cut short
+        for frame in frames:
+            if packet.stream is audio:
+                sound.add(frame)
+                continue
+            time = frame.time if frame.time is not None else count / rate
+            if time > last:
+                last, count = time, count + 1
+                yield Picture(frame, time)
+    if video and not count:
+        raise ClipError(f"{name}: holds no picture")
+    if count < 0.9 * promised:
+        raise ClipError(f"{name}: cut short, {count} of {promised} frames are there")
