@@ -1,4 +1,4 @@
-# make demo | test | setup | lab | lint | publish REPO=owner/name | lock      (see README.md)
+# make demo | test | setup | lab | lint | bench CLIPS=dir | publish REPO=owner/name | lock      (see README.md)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,7 +18,7 @@ RUN ?= demo
 RUN_NOTEBOOK := $(BIN)/python -m helpers.notebooks run --out runs/$(RUN)/notebooks
 DATA := --set DATASET=$(DATASET) --set "ROOT=$(ROOT)" --set RUN=$(RUN) --set ACTORS=$(ACTORS)
 
-.PHONY: demo test setup lab lint publish lock clean
+.PHONY: demo test setup lab lint bench publish lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -53,6 +53,12 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
+
+# One JSON line each; CLIPS is a folder of real RAVDESS clips and recordings.
+bench: setup
+	$(BIN)/python benchmarks/preprocess.py "$(CLIPS)"
+	$(BIN)/python benchmarks/mfcc.py "$(CLIPS)"
+	$(BIN)/python benchmarks/backbone.py
 
 publish: setup
 	@$(BIN)/python -m helpers.publish "$(REPO)"

@@ -1,6 +1,7 @@
 """Seconds a clip: decoding alone, this pipeline, and the usual way; and how good the faces are.
 
     python benchmarks/preprocess.py CLIP_DIR [--repeat 3] [--frames 16] [--threads 1]
+    python benchmarks/preprocess.py CLIP_DIR --soak 1000        memory and rate over many clips, two processes
 
 The usual way is `face_recognition.face_locations` on every kept whole frame; it is timed on some consecutive frames of
 each clip and scaled to all. Decoding alone keeps the same frames with OpenCV's grab and retrieve. All three in one run;
@@ -11,6 +12,7 @@ import argparse
 import functools
 import json
 import pathlib
+import resource
 import statistics
 import time
 
@@ -26,10 +28,13 @@ def main():
     parser.add_argument("--frames", type=int, default=16, help="consecutive kept frames a clip for the usual way")
     parser.add_argument("--threads", type=int, default=0, help="of the video decoders, in all three; 0: one a core")
     parser.add_argument("--no-pool", action="store_true", help="leave out the two processes")
+    parser.add_argument("--soak", type=int, metavar="CLIPS")
     options = parser.parse_args()
     paths = [str(p) for p in sorted(pathlib.Path(options.clips).rglob("01-01-*.mp4"))]
     if not paths:
         raise SystemExit(f"no 01-01-*.mp4 below {options.clips}")
+    if options.soak:
+        return print(json.dumps(soak(paths, options.soak)))
     faces.track(paths[0]), speech.mfcc(*speech.load(paths[0]))  # imports are nobody's clip
     decode, pipeline = [], []
     for _ in range(options.repeat):
@@ -132,6 +137,19 @@ def throughput(paths, workers, clips=24):
         parallel(delayed(prepare)(path, 1) for path in paths[:1] * 4 * workers)  # workers started, libraries imported
         jobs = (delayed(functools.partial(prepare, threads=1))(paths[n % len(paths)]) for n in range(clips))
         return clips / timed(parallel, jobs)[0]
+
+
+def soak(paths, clips):
+    """The worker processes' largest memory over many clips."""
+    from joblib import Parallel, delayed
+
+    seconds, peaks = timed(Parallel(n_jobs=2), (delayed(peak_after)(paths[n % len(paths)]) for n in range(clips)))
+    return {"clips": clips, "clips_per_s": round(clips / seconds, 2), "peak_mb_a_worker": round(max(peaks))}
+
+
+def peak_after(path):
+    prepare(path, 1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

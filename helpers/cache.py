@@ -6,10 +6,13 @@
 Beside an entry that cannot be made lies a `.why` with the reason, so that no clip is tried twice in vain.
 """
 
+import glob
 import hashlib
 import json
 import os
 import pathlib
+import platform
+import re
 
 from helpers import config
 
@@ -70,13 +73,53 @@ def folder(cache, kind, *configs):
 
 def write(path, save):
     """Calls `save(open binary file)` on a temporary name, then renames: `path` is whole or not there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     try:
         with open(temporary, "wb") as file:
             save(file)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def claim(path):
+    """Marks an entry as being made by this process, until `write` or `release`: a process that dies leaves the mark."""
+    _temporary(path).touch()
+
+
+def release(path):
+    """Takes this process' mark off."""
+    _temporary(path).unlink(missing_ok=True)
+
+
+def claimed(path):
+    """True where a mark on the entry was left."""
+    return any(path.parent.glob(f".{glob.escape(path.name)}.*.tmp"))
+
+
+def sweep(place):
+    """Deletes what processes of this machine left in a folder when they died."""
+    for path in place.glob(".*.tmp"):
+        host, pid = path.name.removesuffix(".tmp").rsplit(".", 2)[1:]
+        if host == _HOST and not _alive(int(pid)):
+            path.unlink(missing_ok=True)
+
+
+_HOST = re.sub(r"[^A-Za-z0-9-]", "-", platform.node()) or "here"
+
+
+def _temporary(path):
+    return path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.tmp")
+
+
+def _alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def why(entry):

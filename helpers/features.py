@@ -1,15 +1,19 @@
 """Clips to features, once: a cache with one entry a file, built in parallel, read into a FeatureSet."""
 
+import pathlib
+
 import numpy as np
 
 from helpers import cache as caches
 from helpers import faces, preprocess, runtime, sources, speech
 from helpers.config import AudioConfig, VideoConfig
 from helpers.exclusions import ClipError
-from helpers.feature_set import STREAMS, FeatureSet
+from helpers.feature_set import STREAMS, FeatureSet, OnDisk
 
 
-def build(table, cache, workers=None, progress=True, *, streams=None, video=None, audio=None, weights=None):
+def build(
+    table, cache, workers=None, progress=True, *, streams=None, video=None, audio=None, weights=None, on_disk=None
+):
     """Makes, or takes from the cache, the features of every clip of a table.
 
     A clip that cannot be used (cut short, no face in any frame, silence, …) is left out by name; see `.excluded` of the
@@ -25,6 +29,7 @@ def build(table, cache, workers=None, progress=True, *, streams=None, video=None
             one of them is left out.
         video, audio: VideoConfig, AudioConfig; the thesis' by default.
         weights: VGG16 weights, as in `backbone.find_weights`.
+        on_disk: folder to put the padded arrays into, for sets larger than the memory; None keeps them in memory.
 
     Returns:
         FeatureSet.
@@ -42,7 +47,7 @@ def build(table, cache, workers=None, progress=True, *, streams=None, video=None
         streams = tuple(stream for stream in STREAMS if (table[f"{stream}_path"] != "").any())
     plan = preprocess.Plan(cache, streams, video or VideoConfig(), audio or AudioConfig(), weights)
     preprocess.run(table, plan, workers or runtime.workers(), progress)
-    return _gather(table, plan)
+    return _gather(table, plan, on_disk)
 
 
 def example(table, emotion="happy", video=None, audio=None):
@@ -84,28 +89,35 @@ def cached_mfcc(cache, audio_path, audio=None):
     return np.load(path, allow_pickle=False)
 
 
-def _gather(table, plan):
-    excluded = plan.excluded
+def _gather(table, plan, on_disk=None):
     kept = table[table.clip_id.isin(plan.entries)]
     if not len(kept):
-        raise ValueError(f"none of the {len(table)} clips can be used.\n{excluded}")
+        raise ValueError(f"none of the {len(table)} clips can be used.\n{plan.excluded}")
     fields = {}
     for stream in plan.streams:
         kind = "vgg16" if stream == "video" else stream
-        arrays = [np.load(plan.entries[clip_id][kind], allow_pickle=False) for clip_id in kept.clip_id]
-        length = np.array([len(array) for array in arrays], dtype=np.int32)
-        padded = np.zeros((len(arrays), length.max(), arrays[0].shape[1]), dtype=np.float32)
-        for row, array in zip(padded, arrays):
-            row[: len(array)] = array
-        fields |= {stream: padded, f"{stream}_length": length}
-    return FeatureSet(
+        paths = [plan.entries[clip_id][kind] for clip_id in kept.clip_id]
+        shapes = np.array([np.load(path, mmap_mode="r", allow_pickle=False).shape for path in paths])
+        shape = (len(paths), shapes[:, 0].max(), shapes[0, 1])
+        if on_disk:
+            pathlib.Path(on_disk).mkdir(parents=True, exist_ok=True)
+            padded = np.lib.format.open_memmap(pathlib.Path(on_disk) / f"{stream}.npy", "w+", np.float32, shape)
+        else:
+            padded = np.zeros(shape, dtype=np.float32)
+        for row, path, length in zip(padded, paths, shapes[:, 0]):
+            row[:length] = np.load(path, allow_pickle=False)
+        fields |= {stream: padded, f"{stream}_length": shapes[:, 0].astype(np.int32)}
+    if on_disk:
+        fields |= {stream: OnDisk(pathlib.Path(on_disk) / f"{stream}.npy") for stream in plan.streams}
+    found = FeatureSet(
         clip_id=kept.clip_id.to_numpy(dtype=str),
         label=kept.label.to_numpy(dtype=np.int64),
         actor=kept.actor.to_numpy(dtype=np.int64),
         classes=_classes(table),
-        excluded=excluded,
+        excluded=plan.excluded,
         **fields,
     )
+    return found.save_folder(on_disk) if on_disk else found
 
 
 def _classes(table):

@@ -2,15 +2,15 @@
 
 import os
 import pathlib
-import warnings
 
 import numpy as np
 
-from helpers import backbone, faces, sources, speech
+from helpers import backbone, crew, faces, sources
 from helpers import cache as caches
-from helpers.exclusions import ClipError, Exclusions
+from helpers.exclusions import Exclusions
 
-EMBED_AT_ONCE = 2048  # faces gathered over clips before VGG16 sees them: 14 MB of pictures, 57 MB as floats
+EMBED_TOGETHER = 64  # clips that go through VGG16 together
+EMBED_AT_ONCE = 2048  # faces at the most at a time, where clips are long: 14 MB of pictures, 57 MB as floats
 
 
 class Plan:
@@ -77,12 +77,13 @@ def run(table, plan, workers, progress):
     Args:
         table: as in `features.build`.
         plan: Plan; its entries and exclusions are filled in.
-        workers: processes.
+        workers: processes; under `joblib.parallel_config` the backend it names decides.
         progress: show bars.
     """
-    from joblib import Parallel
     from tqdm.auto import tqdm
 
+    for folder in plan.folders.values():
+        caches.sweep(folder)
     here, away, complete = [], [], []
     for row in table.itertuples():
         wanted = plan.add(row)
@@ -97,14 +98,8 @@ def run(table, plan, workers, progress):
             complete.append(row)
     sources.let_go(plan, [row for row in complete if sources.archive_of(row)])
     total = len(here) + len(away)
-    with (
-        warnings.catch_warnings(),
-        Parallel(n_jobs=min(workers, max(1, total)), return_as="generator_unordered") as parallel,
-        tqdm(total=total, desc="faces and MFCC", unit="clip", disable=not progress or not total) as bar,
-    ):
-        # joblib replaces a worker that grew by 100 MB, as importing the detector does; its job is not lost.
-        warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
-        _make(here, plan, parallel, bar)
+    with tqdm(total=total, desc="faces and MFCC", unit="clip", disable=not progress or not total) as bar:
+        crew.make(here, plan, workers, bar)
         sources.let_go(plan, [row for row, _ in here if sources.archive_of(row)])
         for batch in sources.brought(plan, away, progress):
             found = []
@@ -116,59 +111,48 @@ def run(table, plan, workers, progress):
                     found.append((row, wanted))
                 else:
                     bar.update()
-            _make(found, plan, parallel, bar)
+            crew.make(found, plan, workers, bar)
     if "video" in plan.streams:
-        _embed(plan, progress)
+        _embed([clip_id for clip_id in table.clip_id if clip_id in plan.entries], plan, progress)
     plan.excluded.sort()
 
 
-def _make(todo, plan, parallel, bar):
-    from joblib import delayed
+def _embed(clip_ids, plan, progress):
+    """VGG16 over the faces of all clips that have no embedding yet, many clips at once.
 
-    jobs = (delayed(_make_entries)(row.clip_id, wanted, plan.video, plan.audio) for row, wanted in todo)
-    for clip_id, reason in parallel(jobs):
-        if reason:
-            plan.exclude(clip_id, reason)
-        bar.update()
-
-
-def _make_entries(clip_id, wanted, video, audio):
-    """One clip's missing entries, in a worker process. Returns (clip_id, reason it cannot be used or None)."""
-    for stream, (source, entry) in sorted(wanted.items()):
-        try:
-            if stream == "audio":
-                coefficients = speech.mfcc(*speech.load(source, audio), audio)
-                caches.write(entry, lambda file, array=coefficients: np.save(file, array))
-            else:
-                caches.write(entry, faces.track(source, video).save)
-        except ClipError as error:
-            reason = str(error).split(": ", 1)[-1]  # the report names the clip already
-            caches.refuse(entry, reason)
-            return clip_id, reason
-    return clip_id, None
-
-
-def _embed(plan, progress):
-    """VGG16 over the faces of all clips that have no embedding yet, many clips at once."""
+    The clips that go through together are the same whatever was made before: sums differ in their last bits with the
+    batch, and a build that was killed must end with the very bytes of one that was not.
+    """
     from tqdm.auto import tqdm
 
-    waiting, count, todo = [], 0, []
-    for clip_id, entries in plan.entries.items():
-        entries["vgg16"] = plan.folders["vgg16"] / f"{entries['video'].stem}.npy"
-        if not entries["vgg16"].is_file():
-            todo.append(clip_id)
-    for clip_id in tqdm(todo, desc="VGG16", unit="clip", disable=not progress or not todo):
+    for clip_id in clip_ids:
         entries = plan.entries[clip_id]
-        track = faces.FaceTrack.load(entries["video"])
-        if not track.found.any():
-            plan.exclude(clip_id, f"no face in any of its {len(track.found)} frames")
-            continue
-        waiting.append((entries["vgg16"], track.frames))
-        count += len(track.frames)
-        if count >= EMBED_AT_ONCE:
-            _embed_batch(waiting, plan.weights)
+        entries["vgg16"] = plan.folders["vgg16"] / f"{entries['video'].stem}.npy"
+    groups = [clip_ids[at : at + EMBED_TOGETHER] for at in range(0, len(clip_ids), EMBED_TOGETHER)]
+    for group in groups:
+        known = [c for c in group if caches.why(plan.entries[c]["vgg16"])]
+        for clip_id in known:
+            plan.exclude(clip_id, caches.why(plan.entries[clip_id]["vgg16"]))
+    groups = [[c for c in group if c in plan.entries] for group in groups]
+    groups = [group for group in groups if not all(plan.entries[c]["vgg16"].is_file() for c in group)]
+    with tqdm(total=sum(map(len, groups)), desc="VGG16", unit="clip", disable=not progress or not groups) as bar:
+        for group in groups:
             waiting, count = [], 0
-    _embed_batch(waiting, plan.weights)
+            for clip_id in group:
+                entry = plan.entries[clip_id]["vgg16"]
+                track = faces.FaceTrack.load(plan.entries[clip_id]["video"])
+                if track.found.any():
+                    waiting.append((entry, track.frames))
+                    count += len(track.frames)
+                else:
+                    reason = f"no face in any of its {len(track.found)} frames"
+                    caches.refuse(entry, reason)
+                    plan.exclude(clip_id, reason)
+                if count >= EMBED_AT_ONCE:
+                    _embed_batch(waiting, plan.weights)
+                    waiting, count = [], 0
+            _embed_batch(waiting, plan.weights)
+            bar.update(len(group))
 
 
 def _embed_batch(waiting, weights):
@@ -177,4 +161,5 @@ def _embed_batch(waiting, weights):
     vectors = backbone.embed(np.concatenate([frames for _, frames in waiting]), weights)
     ends = np.cumsum([len(frames) for _, frames in waiting])
     for (entry, _), part in zip(waiting, np.split(vectors, ends[:-1])):
-        caches.write(entry, lambda file, part=part: np.save(file, part))
+        if not entry.is_file():
+            caches.write(entry, lambda file, part=part: np.save(file, part))

@@ -159,18 +159,25 @@ def _run_fold(features, settings, train_rows, test_rows, k, folder, bar):
     network = _build(features, fit_rows, settings)
     network.compile(keras.optimizers.Adam(train.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     streams = MODELS[settings["model"]]
-    held = (features.inputs(held_rows, streams), features.label[held_rows]) if len(held_rows) else None
+    # What fits into memory is handed over whole; else it is read batch by batch.
+    if features.on_disk:
+        fit = {"x": features.batches(fit_rows, train.batch_size, streams, seed=settings["seed"] * 1000 + k)}
+        held = features.batches(held_rows, 256, streams) if len(held_rows) else None
+        test = features.batches(test_rows, 256, streams, labels=False)
+    else:
+        fit = {"x": features.inputs(fit_rows, streams), "y": features.label[fit_rows], "batch_size": train.batch_size}
+        held = (features.inputs(held_rows, streams), features.label[held_rows]) if len(held_rows) else None
+        test = features.inputs(test_rows, streams)
     watch = _epoch_callback(k, bar)
     network.fit(
-        features.inputs(fit_rows, streams),
-        features.label[fit_rows],
-        batch_size=train.batch_size,
+        **fit,
         epochs=train.epochs,
         validation_data=held,
+        shuffle=not features.on_disk,
         callbacks=[watch],
         verbose=0,
     )
-    probabilities = network.predict(features.inputs(test_rows, streams), batch_size=256, verbose=0)  # (n, C)
+    probabilities = network.predict(test, batch_size=None if features.on_disk else 256, verbose=0)  # (n, C)
     predictions = pd.DataFrame(
         {
             "clip_id": features.clip_id[test_rows],

@@ -86,12 +86,8 @@ def test_a_phones_upright_clip_is_turned_before_the_face_is_sought(degrees, wall
     upright = wall(640, 360, (0.3, (0.3, 0.5)))
     film(tmp_path / "a.mp4", [np.rot90(upright, 1 if degrees == 90 else 3)] * 8, 7.5, degrees)
     track = faces.track(tmp_path / "a.mp4")
-    top, right, bottom, left = track.boxes[4]
-    assert (
-        track.found.all()
-        and (top + bottom) / 2 < 0.45 * 640
-        and next(faces.kept_frames(tmp_path / "a.mp4"))[1].shape[0] == 640
-    )
+    assert track.found.all() and track.boxes[4, [0, 2]].mean() < 0.45 * 640
+    assert next(faces.kept_frames(tmp_path / "a.mp4"))[1].shape == (640, 360, 3)
 
 
 def test_of_two_faces_the_larger_is_followed(wall, tmp_path):

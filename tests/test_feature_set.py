@@ -73,3 +73,28 @@ def test_the_fingerprint_changes_with_any_number_or_label():
 def test_a_set_that_would_break_a_model_is_refused(changes, words):
     with pytest.raises(ValueError, match=words):
         small(**changes)
+
+
+def test_a_folder_leaves_the_streams_on_the_disk_and_is_the_same_set(tmp_path):
+    before = small(300)
+    after = before.save_folder(tmp_path / "set")
+    assert after.on_disk and not before.on_disk and after.fingerprint() == before.fingerprint()
+    assert np.array_equal(after.audio[[5, 3]], before.audio[[5, 3]]) and after.audio.shape == before.audio.shape
+    for a, b in zip(after.normalisation(slice(0, 200), "audio"), before.normalisation(slice(0, 200), "audio")):
+        assert np.array_equal(a, b)
+    assert after.subset([0, 1]).fingerprint() == before.subset([0, 1]).fingerprint()
+    assert FeatureSet.load(tmp_path / "set").excluded == before.excluded
+
+
+def test_batches_hold_every_row_once_an_epoch_in_another_order_each_time():
+    features = small(10)
+    batches = features.batches(np.arange(2, 10), 3, seed=0)
+    orders = []
+    for _ in range(2):
+        labels = [batches[n] for n in range(len(batches))]
+        orders.append(np.concatenate([inputs["audio_length"] for inputs, _ in labels]))
+        assert sorted(orders[-1]) == list(range(3, 11)) and len(batches) == 3
+        batches.on_epoch_end()
+    assert not np.array_equal(*orders)
+    (inputs,) = features.batches(np.arange(4), 4, labels=False)[0]
+    assert np.array_equal(inputs["audio"], features.audio[:4])

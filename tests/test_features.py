@@ -32,6 +32,11 @@ def test_a_second_build_makes_nothing_anew(feature_set, table, cache):
     assert entries(cache) == before and again.fingerprint() == feature_set.fingerprint()
 
 
+def test_a_set_larger_than_the_memory_is_gathered_on_the_disk(feature_set, table, cache, tmp_path):
+    stored = features.build(table, cache, progress=False, on_disk=tmp_path / "set")
+    assert stored.on_disk and stored.fingerprint() == feature_set.fingerprint()
+
+
 def test_another_configuration_has_its_own_entries(table, tmp_path):
     few = table.head(2)
     features.build(few, tmp_path, progress=False, streams=("audio",))

@@ -82,6 +82,13 @@ def test_two_runs_with_one_seed_are_the_same_and_another_seed_is_not(finished, t
     assert not run(tmp_path / "other", seed=1).predictions.p_calm.equals(finished.predictions.p_calm)
 
 
+def test_a_set_on_the_disk_is_trained_batch_by_batch_and_learns_the_same(tmp_path):
+    stored = toy().save_folder(tmp_path / "set")
+    result = run(tmp_path / "audio", stored, train=TrainConfig(epochs=12, batch_size=8, validation=0.2))
+    assert sorted(result.predictions.clip_id) == sorted(stored.clip_id)
+    assert result.summary()["average"] > 0.9 and result.history.val_loss.notna().all()
+
+
 def test_a_finished_fold_is_never_trained_again(finished, tmp_path):
     run(tmp_path / "audio", max_folds=1)
     stamps = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("fold_*/*")}
