@@ -98,7 +98,7 @@ def _gather(table, plan, on_disk=None):
         kind = "vgg16" if stream == "video" else stream
         paths = [plan.entries[clip_id][kind] for clip_id in kept.clip_id]
         shapes = np.array([np.load(path, mmap_mode="r", allow_pickle=False).shape for path in paths])
-        shape = (len(paths), shapes[:, 0].max(), shapes[0, 1])
+        shape = (len(paths), int(shapes[:, 0].max()), int(shapes[0, 1]))
         if on_disk:
             pathlib.Path(on_disk).mkdir(parents=True, exist_ok=True)
             padded = np.lib.format.open_memmap(pathlib.Path(on_disk) / f"{stream}.npy", "w+", np.float32, shape)

@@ -173,3 +173,46 @@ def gallery(images, label, classes, columns=8, ax=None, title=None, seed=0):
     ax.set_xticks([])
     ax.set_title(title or "Pictures by emotion")
     return ax
+
+
+def reliability(predictions, ax=None, title=None):
+    """Accuracy at each level of confidence; on the diagonal the probabilities say what they mean (Guo et al. 2017).
+
+    The number above a bar is its clips; the fewer, the paler the bar. The title ends with the ECE.
+
+    Args:
+        predictions: DataFrame with label, prediction and the probabilities p_<emotion> ….
+    """
+    from helpers import statistics
+
+    ax = _axes(ax, 4.8, 4.4)
+    rows = statistics.calibration(predictions)
+    width = 1 / len(rows)
+    for place, row in rows[rows["count"] > 0].iterrows():
+        alpha = 0.25 + 0.75 * row["count"] / rows["count"].max()
+        ax.bar((place + 0.5) * width, row.accuracy, width, color="C0", alpha=alpha, edgecolor="white")
+        ax.annotate(f"{row['count']:.0f}", ((place + 0.5) * width, 1.02), ha="center", va="bottom", fontsize=8)
+    ax.plot([0, 1], [0, 1], color="black", linestyle="dashed", linewidth=1)
+    ax.set(xlim=(0, 1), ylim=(0, 1.08), xlabel="confidence (largest probability)", ylabel="accuracy")
+    ax.set_title(f"{title or 'Confidence and accuracy'} · ECE {statistics.ece(predictions):.3f}")
+    return ax
+
+
+def by_actor(predictions, ax=None, title=None):
+    """Accuracy of each actor, lowest first, one dot each; dashed is the actors' mean.
+
+    Args:
+        predictions: DataFrame with actor, label and prediction.
+    """
+    from helpers import statistics
+
+    accuracy = 100 * statistics.by_group(predictions, "actor").accuracy.sort_values(kind="stable")
+    ax = _axes(ax, np.clip(0.22 * len(accuracy) + 1.5, 5, 14), 3.6)
+    ax.plot(range(len(accuracy)), accuracy, "o", color="C0")
+    ax.axhline(accuracy.mean(), color="black", linestyle="dashed", linewidth=1, label=f"mean {accuracy.mean():.1f}")
+    ax.set_xticks(range(len(accuracy)), list(accuracy.index), fontsize=7)
+    ax.tick_params(axis="x", rotation=90 if len(accuracy) > 30 else 0)
+    ax.set(ylim=(0, 103), xlabel="actor", ylabel="accuracy in per cent", title=title or "Accuracy of each actor")
+    ax.margins(x=0.02)
+    ax.legend(loc="lower right")
+    return ax

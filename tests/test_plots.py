@@ -22,6 +22,7 @@ def test_every_picture_is_drawn_on_the_given_axes_and_returned():
     track = faces.FaceTrack(np.zeros((3, 48, 48, 3), np.uint8), np.ones(3, bool), np.ones((3, 4)), np.arange(3.0))
     table = pd.DataFrame({"actor": [1, 1, 2, 2]})
     summary = {"average": 0.5, "fold_accuracy": [0.4, 0.6], "chance": 0.2}
+    predictions = table.assign(label=[0, 1, 0, 1], prediction=0, p_calm=[0.9, 0.6, 0.7, 1], p_happy=[0.1, 0.4, 0.3, 0])
     for draw in (
         lambda ax: plots.confusion(np.eye(2, dtype=int), ("calm", "happy"), ax),
         lambda ax: plots.curves(HISTORY, ax=ax),
@@ -33,10 +34,13 @@ def test_every_picture_is_drawn_on_the_given_axes_and_returned():
         lambda ax: plots.waveform(np.zeros(100), 100, ax),
         lambda ax: plots.mfcc(np.random.default_rng(0).normal(size=(5, 13)), np.arange(5.0), ax),
         lambda ax: plots.attention(np.full(4, 0.25), np.arange(4.0), ax),
+        lambda ax: plots.reliability(predictions, ax),
+        lambda ax: plots.by_actor(predictions, ax),
     ):
         _, ax = plt.subplots()
         assert draw(ax) is ax and ax.get_title()
         assert draw(None) is not ax
+        plt.close("all")
 
 
 def test_the_curve_is_the_mean_of_the_folds_over_their_own_epochs():
