@@ -55,11 +55,12 @@ class AudioConfig:
 
 @dataclasses.dataclass(frozen=True)
 class SubsystemConfig:
-    """One stream's network: GRU stack, attention, fully connected layer, head (thesis 3.4, tables 4.1 and 4.3)."""
+    """One stream's network: RNN stack, attention, fully connected layer, head (thesis 3.4, tables 4.1 and 4.3)."""
 
     gru_layers: int = 1
     gru_units: int = 512
-    attention: str = "soft"  # "soft" (2.28–2.30) or "none": the last state alone
+    cell: str = "gru"  # "gru" (2.20–2.23) or "lstm" (2.14–2.19)
+    attention: str = "soft"  # "soft" (2.28–2.30), "hard" (2.6.2), or "none": the last state alone
     batch_norm: bool = True  # (2.31–2.34), after the fully connected layer
     fc_units: int = 128  # open: small, since the fusion concatenates two of them
     dropout: float = 0.3  # open
@@ -67,7 +68,9 @@ class SubsystemConfig:
     def __post_init__(self):
         _require(self.gru_layers >= 1, f"gru_layers is {self.gru_layers}; at least 1")
         _require(self.gru_units >= 1, f"gru_units is {self.gru_units}; at least 1")
-        _require(self.attention in ("soft", "none"), f'attention is {self.attention!r}; "soft" or "none"')
+        _require(self.cell in ("gru", "lstm"), f'cell is {self.cell!r}; "gru" or "lstm"')
+        kinds = ("soft", "hard", "none")
+        _require(self.attention in kinds, f'attention is {self.attention!r}; "soft", "hard" or "none"')
         _require(self.fc_units >= 1, f"fc_units is {self.fc_units}; at least 1")
         _require(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must lie in [0, 1)")
 
@@ -97,15 +100,23 @@ class FusionConfig:
 class TrainConfig:
     """How a fold is trained. All of it is open in the thesis but the optimiser (2.9.3)."""
 
-    epochs: int = 60  # fixed: no epoch is chosen on the test fold
+    epochs: int = 60  # fixed, or the most with `patience`: no epoch is ever chosen on the test fold
     batch_size: int = 64
+    optimiser: str = "adam"  # "adam" (2.9.3) or "sgd" with momentum 0.9 (2.9.2)
     learning_rate: float = 1e-3  # 2.9.3: Adam's default step
     validation: float = 0.0  # share of the TRAINING rows held out for the curves; by actor in the actor protocol
+    patience: int = 0  # stop after so many epochs without a lower loss on that share, and go back to the best; 0: never
 
     def __post_init__(self):
         _require(self.epochs >= 1, f"epochs is {self.epochs}; at least 1")
         _require(self.batch_size >= 2, f"batch_size is {self.batch_size}; batch normalisation needs at least 2")
         _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be positive")
+        _require(self.optimiser in ("adam", "sgd"), f'optimiser is {self.optimiser!r}; "adam" or "sgd"')
+        _require(self.patience >= 0, f"patience is {self.patience}; 0 or more epochs")
+        _require(
+            not self.patience or self.validation,
+            "patience needs validation, a share of the training rows: the test fold never stops a training",
+        )
         _require(0 <= self.validation < 0.5, f"validation is {self.validation}; it must lie in [0, 0.5)")
 
 

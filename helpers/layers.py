@@ -1,4 +1,4 @@
-"""The two layers Keras does not have: a mask from lengths, and the thesis' soft attention (2.6.1)."""
+"""The layers Keras does not have: a mask from lengths, and the thesis' soft and hard attention (2.6.1, 2.6.2)."""
 
 import keras
 from keras import ops
@@ -60,16 +60,22 @@ class SoftAttention(keras.layers.Layer):
         self.project_step.build(sequence_shape)
         self.score.build((*sequence_shape[:2], self.units))
 
-    def call(self, sequence, state, mask=None):
+    def call(self, sequence, state, mask=None, training=False):
+        weights = self._weigh(self._scores(sequence, state, mask), training)  # float32 (B, T)
+        context = ops.sum(ops.cast(weights, sequence.dtype)[..., None] * sequence, axis=1)  # (B, D)
+        return context, weights
+
+    def _weigh(self, scores, training):
+        return ops.softmax(scores, axis=-1)
+
+    def _scores(self, sequence, state, mask):
         hidden = ops.tanh(self.project_state(state)[:, None, :] + self.project_step(sequence))  # (B, T, units)
         scores = ops.cast(self.score(hidden)[..., 0], "float32")  # (B, T)
         if mask is not None:
             scores = ops.where(mask, scores, _FAR_BELOW)
-        weights = ops.softmax(scores, axis=-1)  # (B, T)
-        context = ops.sum(ops.cast(weights, sequence.dtype)[..., None] * sequence, axis=1)  # (B, D)
-        return context, weights
+        return scores
 
-    def compute_output_spec(self, sequence, state, mask=None):
+    def compute_output_spec(self, sequence, state, mask=None, training=False):
         return (
             keras.KerasTensor((sequence.shape[0], sequence.shape[2]), dtype=self.compute_dtype),
             keras.KerasTensor(sequence.shape[:2], dtype="float32"),
@@ -80,3 +86,30 @@ class SoftAttention(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable(package="helpers")
+class HardAttention(SoftAttention):
+    """One step of the sequence instead of a weighted average of all (thesis 2.6.2; Xu et al. 2015).
+
+    In training the step is drawn from the distribution that soft attention would weigh with, and the gradient passes
+    as if it had been weighed (the straight-through Gumbel-softmax estimator of Jang et al. 2017, at temperature 1); at
+    test the most likely step is taken. Args and Returns as SoftAttention; `a` is 1 at the step and 0 elsewhere.
+    """
+
+    def __init__(self, units, seed=None, **options):
+        super().__init__(units, **options)
+        self.seed = seed
+        self.random = keras.random.SeedGenerator(seed)
+
+    def _weigh(self, scores, training):
+        if training:
+            # Far below stays far below: the noise is a few units at the most.
+            uniform = keras.random.uniform(ops.shape(scores), 1e-6, 1 - 1e-6, dtype="float32", seed=self.random)
+            scores = scores - ops.log(-ops.log(uniform))
+        soft = ops.softmax(scores, axis=-1)
+        one = ops.one_hot(ops.argmax(scores, axis=-1), ops.shape(scores)[-1], dtype="float32")
+        return soft + ops.stop_gradient(one - soft) if training else one
+
+    def get_config(self):
+        return {**super().get_config(), "seed": self.seed}

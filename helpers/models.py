@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from helpers.config import FusionConfig, SubsystemConfig
-from helpers.layers import LengthMask, SoftAttention
+from helpers.layers import HardAttention, LengthMask, SoftAttention
 
 
 def stream_inputs(stream, dim):
@@ -17,7 +17,7 @@ def stream_inputs(stream, dim):
 
 
 def trunk(stream, sequence, length, config, normalisation=None):
-    """GRU stack → attention → fully connected layer: what the fusion shares with the subsystems.
+    """RNN stack → attention → fully connected layer: what the fusion shares with the subsystems.
 
     Args:
         stream: "video" or "audio", the prefix of the layers' names.
@@ -33,11 +33,14 @@ def trunk(stream, sequence, length, config, normalisation=None):
         mean, variance = (np.asarray(v, dtype="float32") for v in normalisation)
         x = keras.layers.Normalization(mean=mean, variance=variance, name=f"{stream}_normalisation")(x)
     mask = LengthMask(name=f"{stream}_mask")(sequence, length)  # (B, T)
+    rnn = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}[config.cell]
     for number in range(1, config.gru_layers + 1):
-        gru = keras.layers.GRU(config.gru_units, return_sequences=True, return_state=True, name=f"{stream}_gru{number}")
-        x, state = gru(x, mask=mask)  # (B, T, units), (B, units): the state after the last real step
-    if config.attention == "soft":
-        state, _ = SoftAttention(config.gru_units // 2 or 1, name=f"{stream}_attention")(x, state, mask=mask)
+        name = f"{stream}_{config.cell}{number}"
+        # (B, T, units), (B, units): all steps, and the state after the last real one (LSTM: h before c).
+        x, state, *_ = rnn(config.gru_units, return_sequences=True, return_state=True, name=name)(x, mask=mask)
+    if config.attention != "none":
+        attention = {"soft": SoftAttention, "hard": HardAttention}[config.attention]
+        state, _ = attention(config.gru_units // 2 or 1, name=f"{stream}_attention")(x, state, mask=mask)
     return keras.layers.Dense(config.fc_units, activation="relu", name=f"{stream}_fc")(state)  # (B, fc_units)
 
 

@@ -4,8 +4,8 @@ import dataclasses
 import json
 import os
 import pathlib
-import shutil
-import time
+
+import numpy as np
 
 from helpers import config as configs
 from helpers import evaluation, ravdess, runtime
@@ -54,7 +54,8 @@ def cross_validate(
 ):
     """Trains and tests one model on every fold, writing each as it is finished.
 
-    A finished fold is never trained again: killed at any point, the same call goes on. A folder that holds another
+    A finished fold is never trained again, and a fold killed half-way goes on with its last saved epoch, to the same
+    end. A folder that holds another
     configuration's folds is put aside, as `<out>.<key>`, and taken back when that configuration returns.
 
     Args:
@@ -64,7 +65,8 @@ def cross_validate(
         max_folds: stop after so many folds; None runs all.
         out: folder for config.json, fold_<k>/{history.csv,predictions.csv,model.keras} and summary.json; by default
             runs/<model>-<protocol>-<key> in the workspace.
-        train: TrainConfig. The number of epochs is fixed: the test fold is predicted once, after the last.
+        train: TrainConfig. The number of epochs is fixed, or found on a part of the training rows: the test fold is
+            predicted once, at the end.
         video, audio: SubsystemConfig of each stream, the thesis' by default.
         fusion: FusionConfig.
         progress: show a bar.
@@ -73,7 +75,8 @@ def cross_validate(
         CVResult.
 
     Raises:
-        ValueError: unknown model, a stream the features lack, or folds that cannot be made.
+        ValueError: unknown model, a stream the features lack, folds that cannot be made, a class that a fold has no
+            training clip of, one actor or take on both sides, a feature that is no number; before anything is trained.
     """
     if model not in MODELS:
         raise ValueError(f"model is {model!r}; one of {', '.join(MODELS)}")
@@ -81,6 +84,7 @@ def cross_validate(
     if lacking:
         raise ValueError(f"the {model} model needs {lacking[0]} features, and these have only {features.streams[0]}")
     parts = ravdess.folds(features, protocol, n_folds, seed)
+    _check(features, model, protocol, parts)
     settings = configs.as_dict(
         {
             "model": model,
@@ -103,6 +107,35 @@ def cross_validate(
     result = _collect(out, len(parts), settings)
     _write_json(out / "summary.json", result.summary())
     return result
+
+
+def _check(features, model, protocol, parts):
+    """Asserts what everyone trusts: nobody and no take on both sides, every class trained on, numbers everywhere."""
+    takes = np.array([_take(name) for name in features.clip_id])
+    for k, (train, test) in enumerate(parts, start=1):
+        both = np.intersect1d(takes[train], takes[test])
+        if protocol != "random":
+            both = [*both, *(f"actor {a}" for a in np.intersect1d(features.actor[train], features.actor[test]))]
+        if len(both):
+            raise ValueError(f"fold {k} has {', '.join(map(str, both[:3]))} on both sides; leave duplicates out")
+        lacking = np.setdiff1d(features.label, features.label[train])
+        if len(lacking):
+            names = ", ".join(repr(features.classes[label]) for label in lacking)
+            raise ValueError(f"fold {k} of protocol {protocol!r} would train on no clip of {names}: use fewer folds")
+    for stream in MODELS[model]:
+        values = getattr(features, stream)
+        for at in range(0, len(features), 1024):
+            bad = np.flatnonzero(~np.isfinite(values[at : at + 1024]).all(axis=(1, 2)))
+            if len(bad):
+                raise ValueError(f"{features.clip_id[at + bad[0]]} has {stream} features that are not numbers")
+
+
+def _take(clip_id):
+    """What names a performance: RAVDESS' code without the modality, else the whole id."""
+    try:
+        return ravdess.parse(clip_id).take
+    except ValueError:
+        return clip_id
 
 
 def load(out):
@@ -141,117 +174,12 @@ def _run_folds(features, settings, parts, out, progress):
         return
     from tqdm.auto import tqdm
 
+    from helpers import fold
+
     with tqdm(total=len(parts) * settings["train"]["epochs"], desc=settings["model"], disable=not progress) as bar:
         bar.update((len(parts) - len(todo)) * settings["train"]["epochs"])
         for k in todo:
-            _run_fold(features, settings, *parts[k - 1], k, out / f"fold_{k}", bar)
-
-
-def _run_fold(features, settings, train_rows, test_rows, k, folder, bar):
-    """Trains on the training rows, predicts the test rows, and leaves `folder` complete or not at all."""
-    import keras
-    import pandas as pd
-
-    train = TrainConfig(**settings["train"])
-    keras.backend.clear_session()
-    runtime.seed(settings["seed"] * 1000 + k)
-    fit_rows, held_rows = _hold_out(features, train_rows, settings)
-    network = _build(features, fit_rows, settings)
-    network.compile(keras.optimizers.Adam(train.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    streams = MODELS[settings["model"]]
-    # What fits into memory is handed over whole; else it is read batch by batch.
-    if features.on_disk:
-        fit = {"x": features.batches(fit_rows, train.batch_size, streams, seed=settings["seed"] * 1000 + k)}
-        held = features.batches(held_rows, 256, streams) if len(held_rows) else None
-        test = features.batches(test_rows, 256, streams, labels=False)
-    else:
-        fit = {"x": features.inputs(fit_rows, streams), "y": features.label[fit_rows], "batch_size": train.batch_size}
-        held = (features.inputs(held_rows, streams), features.label[held_rows]) if len(held_rows) else None
-        test = features.inputs(test_rows, streams)
-    watch = _epoch_callback(k, bar)
-    network.fit(
-        **fit,
-        epochs=train.epochs,
-        validation_data=held,
-        shuffle=not features.on_disk,
-        callbacks=[watch],
-        verbose=0,
-    )
-    probabilities = network.predict(test, batch_size=None if features.on_disk else 256, verbose=0)  # (n, C)
-    predictions = pd.DataFrame(
-        {
-            "clip_id": features.clip_id[test_rows],
-            "actor": features.actor[test_rows],
-            "label": features.label[test_rows],
-            "prediction": probabilities.argmax(axis=1),
-            "fold": k,
-        }
-    )
-    for number, name in enumerate(features.classes):
-        predictions[f"p_{name}"] = probabilities[:, number]
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    pd.DataFrame(watch.rows).to_csv(temporary / "history.csv", index=False)
-    # Saved through a model that was never compiled: the optimiser's state would triple the file.
-    keras.Model(network.input, network.output, name=network.name).save(temporary / "model.keras")
-    predictions.to_csv(temporary / "predictions.csv", index=False)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
-
-
-def _build(features, rows, settings):
-    """The configured model, its normalisation fitted on `rows`."""
-    from helpers import models
-
-    kind, n_classes = settings["model"], len(features.classes)
-    normalisation = {stream: features.normalisation(rows, stream) for stream in MODELS[kind]}
-    dims = {stream: getattr(features, stream).shape[-1] for stream in MODELS[kind]}
-    parts = {stream: SubsystemConfig(**settings[stream]) for stream in MODELS[kind]}
-    if kind == "fusion":
-        fusion = FusionConfig(**settings["fusion"])
-        return models.fusion_model(
-            dims["video"], dims["audio"], **parts, fusion=fusion, n_classes=n_classes, normalisation=normalisation
-        )
-    make = models.video_subsystem if kind == "video" else models.audio_subsystem
-    return make(dims[kind], parts[kind], n_classes=n_classes, normalisation=normalisation[kind])
-
-
-def _hold_out(features, rows, settings):
-    """Carves the curves' validation part out of the training rows: by actor where the protocol is by actor."""
-    share = settings["train"]["validation"]
-    if not share:
-        return rows, rows[:0]
-    from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
-
-    options = {"test_size": share, "random_state": settings["seed"]}
-    if settings["protocol"] == "random":
-        fit, held = next(StratifiedShuffleSplit(1, **options).split(rows, features.label[rows]))
-    else:
-        fit, held = next(GroupShuffleSplit(1, **options).split(rows, groups=features.actor[rows]))
-    return rows[fit], rows[held]
-
-
-def _epoch_callback(fold, bar):
-    import keras
-
-    class Watch(keras.callbacks.Callback):
-        """Keeps each epoch's numbers and moves the bar."""
-
-        def __init__(self):
-            super().__init__()
-            self.rows = []
-
-        def on_epoch_begin(self, epoch, logs=None):
-            self.started = time.perf_counter()
-
-        def on_epoch_end(self, epoch, logs=None):
-            seconds = round(time.perf_counter() - self.started, 3)
-            self.rows.append({"fold": fold, "epoch": epoch + 1, **(logs or {}), "seconds": seconds})
-            bar.set_postfix(fold=fold, loss=f"{logs['loss']:.3f}", accuracy=f"{logs['accuracy']:.2f}")
-            bar.update()
-
-    return Watch()
+            fold.run(features, settings, MODELS[settings["model"]], *parts[k - 1], k, out / f"fold_{k}", bar)
 
 
 def _collect(out, n_folds, settings):

@@ -98,3 +98,17 @@ def test_batches_hold_every_row_once_an_epoch_in_another_order_each_time():
     assert not np.array_equal(*orders)
     (inputs,) = features.batches(np.arange(4), 4, labels=False)[0]
     assert np.array_equal(inputs["audio"], features.audio[:4])
+
+
+def test_trimmed_batches_hold_every_real_step_and_less_padding():
+    rng = np.random.default_rng(0)
+    length = rng.integers(50, 100, 400).astype("int32")
+    audio = np.zeros((400, 100, 1), "float32")
+    for row, n in zip(audio, length):
+        row[:n] = 1
+    features = small(400, audio=audio, audio_length=length)
+    batches = features.batches(np.arange(400), 16, seed=0, trim=True)
+    inputs = [batches[n][0] for n in range(len(batches))]
+    assert sum(i["audio"].sum() for i in inputs) == length.sum()
+    assert sum(i["audio"].size for i in inputs) < 0.92 * audio.size
+    assert len({i["audio"].shape[1] for i in inputs}) <= 3, "few shapes to compile"

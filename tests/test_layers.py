@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 
-from helpers.layers import LengthMask, SoftAttention
+from helpers.layers import HardAttention, LengthMask, SoftAttention
 
 
 def test_the_mask_is_true_for_the_real_steps():
@@ -37,3 +37,20 @@ def test_in_half_precision_the_weights_are_still_float32_and_finite():
     context, weights = layer(x, h, mask=np.array([[True, False, False]]))
     assert keras.backend.standardize_dtype(weights.dtype) == "float32"
     assert np.asarray(weights).tolist() == [[1, 0, 0]] and np.isfinite(np.asarray(context)).all()
+
+
+def test_hard_attention_takes_one_real_step_and_a_gradient_reaches_its_scores():
+    layer = HardAttention(4)
+    sequence = np.random.default_rng(0).normal(size=(3, 5, 2)).astype("float32")
+    state, mask = np.ones((3, 2), "float32"), np.arange(5) < np.array([[1], [3], [5]])
+    context, weights = (np.asarray(x) for x in layer(sequence, state, mask=mask))
+    assert (np.sort(weights, axis=1) == [0, 0, 0, 0, 1]).all() and (weights[~mask] == 0).all()
+    assert np.allclose(context, sequence[np.arange(3), weights.argmax(axis=1)])
+    drawn = {tuple(np.asarray(layer(sequence, state, mask=mask, training=True)[1]).argmax(axis=1)) for _ in range(30)}
+    assert len(drawn) > 1 and {steps[0] for steps in drawn} == {0}, "drawn at random, never from the padding"
+    inputs = keras.Input((5, 2)), keras.Input((2,))
+    model = keras.Model(inputs, HardAttention(4)(*inputs)[0])
+    before = model.get_weights()
+    model.compile(keras.optimizers.SGD(1.0), "mse")
+    model.fit((sequence, state), np.zeros((3, 2)), epochs=3, verbose=0)
+    assert all(np.abs(v - b).max() > 0 for v, b in zip(model.get_weights(), before))

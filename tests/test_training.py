@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -10,12 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import training
+from helpers import fold, training
 from helpers.config import SubsystemConfig, TrainConfig
 from helpers.feature_set import FeatureSet
 
 QUICK = TrainConfig(epochs=2, batch_size=16)
 LONG = TrainConfig(epochs=30, batch_size=16)
+STOPPING = TrainConfig(epochs=30, batch_size=16, validation=0.3, patience=30)
 TINY = SubsystemConfig(gru_layers=1, gru_units=4, fc_units=4)
 
 
@@ -121,6 +123,58 @@ def test_a_run_killed_in_its_second_fold_goes_on_and_ends_as_if_undisturbed(tmp_
     pd.testing.assert_frame_equal(resumed.predictions, run(tmp_path / "undisturbed", train=LONG).predictions)
 
 
+def test_a_fold_killed_half_way_goes_on_with_its_epoch_and_ends_as_if_undisturbed(tmp_path):
+    code = (
+        "import test_training as t; from helpers import fold; fold.STATE_EVERY = 0;"
+        f"t.run(t.pathlib.Path({str(tmp_path / 'audio')!r}), train=t.STOPPING, max_folds=1)"
+    )
+    victim = subprocess.Popen([sys.executable, "-c", code], cwd=pathlib.Path(__file__).parent)
+    state = tmp_path / "audio" / ".fold_1.state.npz"
+    patience = time.monotonic() + 120
+    while not state.is_file():
+        assert victim.poll() is None and time.monotonic() < patience, "the run ended before it could be killed"
+        time.sleep(0.01)
+    victim.kill()
+    victim.wait()
+    with np.load(state) as stored:
+        done = json.loads(str(stored["about"]))["rows"]
+    resumed = run(tmp_path / "audio", train=STOPPING, max_folds=1)
+    whole = run(tmp_path / "undisturbed", train=STOPPING, max_folds=1)
+    assert 0 < len(done) < len(resumed.history) == len(whole.history)
+    assert resumed.history.seconds[: len(done)].tolist() == [row["seconds"] for row in done], "not trained again"
+    pd.testing.assert_frame_equal(resumed.predictions, whole.predictions)
+    assert not state.exists()
+
+
+def test_patience_stops_on_a_part_of_the_training_rows_and_goes_back_to_the_best(tmp_path):
+    noise = toy()
+    noise.audio[:] = np.random.default_rng(1).normal(size=noise.audio.shape)  # nothing to learn: the held loss rises
+    train = TrainConfig(epochs=40, batch_size=16, learning_rate=0.05, validation=0.3, patience=3)
+    result = run(tmp_path / "audio", noise, train=train, max_folds=1)
+    assert len(result.history) < 40 and result.history.val_loss.idxmin() == len(result.history) - 4
+    with pytest.raises(ValueError, match="patience needs validation"):
+        TrainConfig(patience=3)
+
+
+def test_what_would_leak_or_fail_is_refused_before_anything_is_trained(tmp_path):
+    twice = toy()
+    names = twice.clip_id.astype("U20")
+    (train_rows, test_rows), *_ = training.ravdess.folds(twice, "random", 2, 0)
+    names[[train_rows[0], test_rows[0]]] = ["01-01-03-01-01-01-01", "02-01-03-01-01-01-01"]
+    twice = dataclasses.replace(twice, clip_id=names)
+    with pytest.raises(ValueError, match="fold 1 has 01-03-01-01-01-01 on both sides"):
+        run(tmp_path / "a", twice)
+    broken = toy()
+    broken.audio[7, 2, 1] = np.nan
+    with pytest.raises(ValueError, match="clip07 has audio features that are not numbers"):
+        run(tmp_path / "b", broken)
+    lacking = toy()
+    lacking.label[:] = (lacking.actor == 0).astype(int)  # one actor alone has the second class
+    with pytest.raises(ValueError, match="would train on no clip of 'happy'"):
+        run(tmp_path / "c", lacking, protocol="actor", n_folds=6)
+    assert not list(tmp_path.glob("*/fold_*"))
+
+
 def test_another_configuration_never_reuses_folds_and_loses_none(finished, copied, capsys):
     other = run(copied, audio=SubsystemConfig(gru_layers=1, gru_units=5, fc_units=4))
     assert "held another configuration" in capsys.readouterr().out
@@ -165,7 +219,7 @@ def test_the_curves_validation_part_is_carved_out_of_the_training_rows(tmp_path,
     features = toy()
     settings = {"train": {"validation": 0.25}, "protocol": protocol, "seed": 0}
     rows = np.arange(32)
-    fit, held = training._hold_out(features, rows, settings)
+    fit, held = fold.hold_out(features, rows, settings)
     assert len(held) and sorted([*fit, *held]) == rows.tolist()
     if protocol == "actor":
         assert not set(features.actor[fit]) & set(features.actor[held])

@@ -1,0 +1,70 @@
+"""Seconds an epoch: naive training against this suite's, on real MFCC sequences. Prints one JSON line.
+
+    python benchmarks/training.py RAVDESS_FOLDER [--epochs 6]
+
+Naive is Model.fit on everything padded to the longest clip, on the TensorFlow backend. Each way runs in a process of
+its own, one after the other, with the same model (the thesis' audio subsystem), seed and training rows: the first of
+ten random folds. The first epoch, which compiles, is not counted.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+WAYS = {"naive": ("tensorflow", False), "jax": ("jax", False), "ours": ("jax", True)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("root")
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--way", choices=WAYS)
+    options = parser.parse_args()
+    if options.way:
+        return print(json.dumps(train(options.root, options.epochs, WAYS[options.way][1])))
+    results = {}
+    for way, (backend, _) in WAYS.items():
+        words = [sys.executable, __file__, options.root, "--epochs", str(options.epochs), "--way", way]
+        environment = {**os.environ, "KERAS_BACKEND": backend}
+        done = subprocess.run(words, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+        results[way] = json.loads(done.stdout.splitlines()[-1])
+    numbers = {f"{way}_s_an_epoch": result["seconds"] for way, result in results.items()}
+    numbers["naive_per_ours"] = round(results["naive"]["seconds"] / results["ours"]["seconds"], 2)
+    print(json.dumps(numbers | {f"{way}_loss": result["loss"] for way, result in results.items()}))
+
+
+def train(root, epochs, trim):
+    import keras
+
+    from helpers import features, models, ravdess, runtime
+
+    found = features.build(ravdess.index(root), runtime.workspace() / "cache", streams=("audio",), progress=False)
+    rows, _ = ravdess.folds(found, "random", 10)[0]
+    runtime.seed(0)
+    model = models.audio_subsystem(normalisation=found.normalisation(rows, "audio"))
+    model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
+    stamps = []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: stamps.append(time.perf_counter()),
+        on_train_end=lambda logs: stamps.append(time.perf_counter()),
+    )
+    if trim:
+        data = {"x": found.batches(rows, 64, seed=0, trim=True), "shuffle": False}
+    else:
+        data = {"x": found.inputs(rows), "y": found.label[rows], "batch_size": 64}
+    history = model.fit(**data, epochs=epochs, callbacks=[watch], verbose=0)
+    seconds = [b - a for a, b in itertools.pairwise(stamps)][1:]
+    return {
+        "seconds": round(statistics.median(seconds), 2),
+        "first": round(stamps[1] - stamps[0], 2),
+        "loss": [round(loss, 3) for loss in history.history["loss"]],
+    }
+
+
+if __name__ == "__main__":
+    main()

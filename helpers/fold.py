@@ -1,0 +1,180 @@
+"""One fold: trained on its training rows, resumable epoch by epoch, and its test rows predicted once."""
+
+import json
+import os
+import pathlib
+import shutil
+import time
+
+import keras
+import numpy as np
+
+from helpers import models, runtime
+from helpers.config import FusionConfig, SubsystemConfig, TrainConfig
+
+STATE_EVERY = 10  # seconds of training that a kill may cost at the most, and an epoch
+
+
+def run(features, settings, streams, train_rows, test_rows, k, folder, bar):
+    """Trains, predicts, and leaves `folder` complete or not at all.
+
+    Args:
+        features: FeatureSet.
+        settings: config.json's content.
+        streams: the model's.
+        train_rows, test_rows: int arrays.
+        k: the fold's number, from 1.
+        folder: for history.csv, predictions.csv and model.keras. While it trains, `.<name>.state.npz` lies beside it.
+        bar: tqdm, moved once an epoch.
+    """
+    import pandas as pd
+
+    train, seed = TrainConfig(**settings["train"]), settings["seed"] * 1000 + k
+    keras.backend.clear_session()
+    runtime.seed(seed)
+    fit_rows, held_rows = hold_out(features, train_rows, settings)
+    network = build(features, fit_rows, settings)
+    optimiser = {"adam": keras.optimizers.Adam, "sgd": _sgd}[train.optimiser]
+    network.compile(optimiser(train.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    watch = Watch(folder.with_name(f".{folder.name}.state.npz"), k, bar, train.patience)
+    # Sequences cut to their batch's longest are new shapes to compile: JAX gains by it, TensorFlow on a GPU does not.
+    trim = keras.config.backend() == "jax"
+    batches = features.batches(fit_rows, train.batch_size, streams, seed=seed, trim=trim)
+    begun = watch.go_on(network, batches)
+    network.fit(
+        batches,
+        epochs=train.epochs,
+        initial_epoch=min(begun, train.epochs),
+        validation_data=features.batches(held_rows, 256, streams) if len(held_rows) else None,
+        shuffle=False,  # the batches shuffle themselves
+        callbacks=[watch],
+        verbose=0,
+    )
+    watch.back_to_best()
+    probabilities = network.predict(features.batches(test_rows, 256, streams, labels=False), verbose=0)  # (n, C)
+    predictions = pd.DataFrame(
+        {
+            "clip_id": features.clip_id[test_rows],
+            "actor": features.actor[test_rows],
+            "label": features.label[test_rows],
+            "prediction": probabilities.argmax(axis=1),
+            "fold": k,
+        }
+    )
+    for number, name in enumerate(features.classes):
+        predictions[f"p_{name}"] = probabilities[:, number]
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    pd.DataFrame(watch.rows).to_csv(temporary / "history.csv", index=False)
+    # Saved through a model that was never compiled: the optimiser's state would triple the file.
+    keras.Model(network.input, network.output, name=network.name).save(temporary / "model.keras")
+    predictions.to_csv(temporary / "predictions.csv", index=False)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+    watch.path.unlink(missing_ok=True)
+
+
+def _sgd(rate):
+    return keras.optimizers.SGD(rate, momentum=0.9)
+
+
+def build(features, rows, settings):
+    """The configured model, its normalisation fitted on `rows`."""
+    kind, n_classes = settings["model"], len(features.classes)
+    streams = [stream for stream in ("video", "audio") if settings[stream]]
+    normalisation = {stream: features.normalisation(rows, stream) for stream in streams}
+    dims = {stream: getattr(features, stream).shape[-1] for stream in streams}
+    parts = {stream: SubsystemConfig(**settings[stream]) for stream in streams}
+    if kind == "fusion":
+        fusion = FusionConfig(**settings["fusion"])
+        return models.fusion_model(
+            dims["video"], dims["audio"], **parts, fusion=fusion, n_classes=n_classes, normalisation=normalisation
+        )
+    make = models.video_subsystem if kind == "video" else models.audio_subsystem
+    return make(dims[kind], parts[kind], n_classes=n_classes, normalisation=normalisation[kind])
+
+
+def hold_out(features, rows, settings):
+    """Carves the validation part out of the training rows: by actor where the protocol is by actor."""
+    share = settings["train"]["validation"]
+    if not share:
+        return rows, rows[:0]
+    from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
+
+    options = {"test_size": share, "random_state": settings["seed"]}
+    if settings["protocol"] == "random":
+        fit, held = next(StratifiedShuffleSplit(1, **options).split(rows, features.label[rows]))
+    else:
+        fit, held = next(GroupShuffleSplit(1, **options).split(rows, groups=features.actor[rows]))
+    return rows[fit], rows[held]
+
+
+class Watch(keras.callbacks.Callback):
+    """Keeps each epoch's numbers, moves the bar, stops where the held-out loss rises, and saves the state.
+
+    Keras' BackupAndRestore forgets the epochs before it and the patience of EarlyStopping; a resumed fold must end as
+    one that was never broken off.
+    """
+
+    def __init__(self, path, fold, bar, patience=0):
+        super().__init__()
+        self.path, self.fold, self.bar, self.patience = pathlib.Path(path), fold, bar, patience
+        self.rows, self.best, self.since, self.best_weights = [], np.inf, 0, None
+        self.saved = time.perf_counter()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = round(time.perf_counter() - self.started, 3)
+        self.rows.append({"fold": self.fold, "epoch": epoch + 1, **(logs or {}), "seconds": seconds})
+        self.bar.set_postfix(fold=self.fold, loss=f"{logs['loss']:.3f}", accuracy=f"{logs['accuracy']:.2f}")
+        self.bar.update()
+        if self.patience:
+            self.since += 1
+            if logs["val_loss"] < self.best:
+                self.best, self.since, self.best_weights = logs["val_loss"], 0, self.model.get_weights()
+            if self.since >= self.patience:
+                self.model.stop_training = True
+        if time.perf_counter() - self.saved >= STATE_EVERY:
+            self.save()
+
+    def save(self):
+        """Writes all that the next epoch depends on."""
+        arrays = {f"v{n}": np.asarray(v) for n, v in enumerate(self._variables())}
+        arrays |= {f"w{n}": w for n, w in enumerate(self.best_weights or [])}
+        about = {"rows": self.rows, "best": float(self.best), "since": self.since}
+        temporary = self.path.with_suffix(".tmp")
+        with open(temporary, "wb") as file:
+            np.savez(file, about=np.array(json.dumps(about)), **arrays)
+        os.replace(temporary, self.path)
+        self.saved = time.perf_counter()
+
+    def go_on(self, network, batches):
+        """Takes up the state an earlier process left: returns the number of epochs that are done."""
+        self.set_model(network)
+        if not self.path.is_file():
+            return 0
+        with np.load(self.path, allow_pickle=False) as stored:
+            about = json.loads(str(stored["about"]))
+            for number, variable in enumerate(self._variables()):
+                variable.assign(stored[f"v{number}"])
+            weights = [name for name in stored.files if name.startswith("w")]
+            self.best_weights = [stored[f"w{n}"] for n in range(len(weights))] or None
+        self.rows, self.best, self.since = about["rows"], about["best"], about["since"]
+        batches.epoch = len(self.rows)
+        batches.arrange()
+        self.bar.update(len(self.rows))
+        stopped = self.patience and self.since >= self.patience
+        return 10**9 if stopped else len(self.rows)
+
+    def _variables(self):
+        """The model's and the optimiser's, and the state of what draws at random."""
+        self.model.optimizer.build(self.model.trainable_variables)
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def back_to_best(self):
+        """With patience, the weights of the epoch with the lowest held-out loss."""
+        if self.best_weights is not None:
+            self.model.set_weights(self.best_weights)
