@@ -1,6 +1,7 @@
 """What does the thesis' audio subsystem reach on the real recordings? Prints one JSON line, the summary so far.
 
 python benchmarks/audio_real.py RAVDESS_FOLDER [--protocol luna2022] [--folds 10] [--max-folds 2] [--epochs 60]
+                                [--workers 2]
 
 Resumable: the same command goes on with the next fold. On a CPU, KERAS_BACKEND=jax is the faster backend.
 """
@@ -19,6 +20,7 @@ def main():
     parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--max-folds", type=int)
     parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--workers", type=int, default=1, help="folds side by side")
     parser.add_argument("--out")
     options = parser.parse_args()
     feature_set = features.build(ravdess.index(options.root), runtime.workspace() / "cache", streams=("audio",))
@@ -30,6 +32,7 @@ def main():
         options.max_folds,
         options.out or runtime.workspace() / "runs" / "audio_real" / options.protocol,
         TrainConfig(epochs=options.epochs),
+        workers=options.workers,
     )
     print(json.dumps(result.summary()))
 

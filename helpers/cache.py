@@ -101,7 +101,7 @@ def sweep(place):
     """Deletes what processes of this machine left in a folder when they died."""
     for path in place.glob(".*.tmp"):
         host, pid = path.name.removesuffix(".tmp").rsplit(".", 2)[1:]
-        if host == _HOST and not _alive(int(pid)):
+        if host == _HOST and not alive(int(pid)):
             path.unlink(missing_ok=True)
 
 
@@ -112,7 +112,8 @@ def _temporary(path):
     return path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.tmp")
 
 
-def _alive(pid):
+def alive(pid):
+    """True while a process of this machine runs."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

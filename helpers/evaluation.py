@@ -66,7 +66,8 @@ def table(summaries):
         summaries: {name: summary dict}.
 
     Returns:
-        DataFrame of percentages: average, best, lowest, std, UAR, macro F1, chance; and clips, folds, protocol.
+        DataFrame of percentages: average, best, lowest, std, UAR, macro F1, chance, the accuracy's 95 % interval (over
+        clips, or over actors where the test people were never met); and clips, folds, protocol.
     """
     import pandas as pd
 
@@ -74,6 +75,8 @@ def table(summaries):
     for name, summary in summaries.items():
         columns = ("average", "best", "lowest", "std", "uar", "macro_f1", "chance")
         rows[name] = {c: round(100 * summary[c], 2) if c in summary else float("nan") for c in columns}
+        low, high = summary.get("accuracy_interval", (float("nan"),) * 2)
+        rows[name]["95 % interval"] = f"{100 * low:.1f} to {100 * high:.1f}" if low == low else ""
         rows[name] |= {c: summary.get(c, "") for c in ("n", "folds", "protocol")}
     return pd.DataFrame.from_dict(rows, orient="index").rename(
         columns={"uar": "UAR", "macro_f1": "macro F1", "n": "clips"}

@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 
 from helpers import config as configs
-from helpers import evaluation, ravdess, runtime
+from helpers import evaluation, ravdess, runtime, statistics
 from helpers.config import FusionConfig, SubsystemConfig, TrainConfig
 
 MODELS = {"video": ("video",), "audio": ("audio",), "fusion": ("video", "audio")}
@@ -33,8 +33,10 @@ class CVResult:
     out: pathlib.Path
 
     def summary(self):
-        """dict: average best lowest std (accuracy over folds), uar, macro_f1, n, protocol, per_class, …."""
-        return evaluation.summarise(self.predictions, self.classes, **self.about)
+        """dict: average best lowest std (accuracy over folds), uar, macro_f1, n, protocol, per_class, …; and what
+        `statistics.report` adds: intervals, calibration, most confused pairs, the spread over actors."""
+        numbers = evaluation.summarise(self.predictions, self.classes, **self.about)
+        return numbers | statistics.report(self.predictions, self.classes, self.about["protocol"])
 
 
 def cross_validate(
@@ -51,6 +53,7 @@ def cross_validate(
     audio=None,
     fusion=None,
     progress=True,
+    workers=1,
 ):
     """Trains and tests one model on every fold, writing each as it is finished.
 
@@ -70,6 +73,8 @@ def cross_validate(
         video, audio: SubsystemConfig of each stream, the thesis' by default.
         fusion: FusionConfig.
         progress: show a bar.
+        workers: folds trained side by side, in processes of one thread each. On a CPU two such processes do more than
+            one with two threads; an accelerator wants 1.
 
     Returns:
         CVResult.
@@ -103,7 +108,7 @@ def cross_validate(
     out = pathlib.Path(out or runtime.workspace() / "runs" / f"{model}-{protocol}-{configs.key(settings)}")
     _claim(out, settings)
     parts = parts[:max_folds]
-    _run_folds(features, settings, parts, out, progress)
+    _run_folds(features, settings, parts, out, progress, workers)
     result = _collect(out, len(parts), settings)
     _write_json(out / "summary.json", result.summary())
     return result
@@ -168,18 +173,25 @@ def _claim(out, settings):
     _write_json(out / "config.json", settings)
 
 
-def _run_folds(features, settings, parts, out, progress):
+def _run_folds(features, settings, parts, out, progress, workers):
     todo = [k for k in range(1, len(parts) + 1) if not (out / f"fold_{k}" / "predictions.csv").is_file()]
     if not todo:
         return
     from tqdm.auto import tqdm
 
-    from helpers import fold
+    streams, epochs = MODELS[settings["model"]], settings["train"]["epochs"]
+    jobs = [(features, settings, streams, *parts[k - 1], k, out / f"fold_{k}") for k in todo]
+    with tqdm(total=len(parts) * epochs, desc=settings["model"], disable=not progress) as bar:
+        bar.update((len(parts) - len(todo)) * epochs)
+        if min(workers, len(todo)) > 1:
+            from helpers import side_by_side
 
-    with tqdm(total=len(parts) * settings["train"]["epochs"], desc=settings["model"], disable=not progress) as bar:
-        bar.update((len(parts) - len(todo)) * settings["train"]["epochs"])
-        for k in todo:
-            fold.run(features, settings, MODELS[settings["model"]], *parts[k - 1], k, out / f"fold_{k}", bar)
+            side_by_side.run(jobs, workers, bar)
+            return
+        from helpers import fold
+
+        for job in jobs:
+            fold.run(*job, bar)
 
 
 def _collect(out, n_folds, settings):

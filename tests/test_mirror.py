@@ -73,7 +73,7 @@ def test_nothing_in_a_mirror_is_unpickled(small, table, tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr(name, out.getvalue())
     mirror.unpack(tmp_path / "a.zip", tmp_path / "cache")
-    with pytest.raises(ValueError, match="allow_pickle=False|Python objects in dtype"):
+    with pytest.raises(ValueError, match=r"allow_pickle=False|Python objects in dtype"):
         features.build(table.head(3), tmp_path / "cache", streams=("audio",), progress=False)
 
 

@@ -175,6 +175,14 @@ def test_what_would_leak_or_fail_is_refused_before_anything_is_trained(tmp_path)
     assert not list(tmp_path.glob("*/fold_*"))
 
 
+def test_folds_side_by_side_are_those_trained_alone(finished, tmp_path):
+    both = run(tmp_path / "audio", workers=2)
+    first = [c for c in both.predictions if c.startswith("p_")]
+    assert np.allclose(both.predictions[first], finished.predictions[first], atol=1e-5)
+    assert both.predictions.clip_id.tolist() == finished.predictions.clip_id.tolist()
+    assert not list((tmp_path / "audio").glob(".*")), "no trace of the progress is left"
+
+
 def test_another_configuration_never_reuses_folds_and_loses_none(finished, copied, capsys):
     other = run(copied, audio=SubsystemConfig(gru_layers=1, gru_units=5, fc_units=4))
     assert "held another configuration" in capsys.readouterr().out
