@@ -53,9 +53,9 @@ def fetch_members(remote, dest, pattern="*", check=None, expect=None):
             room(dest, sum(info.file_size for info in wanted), remote.name)
             paths = [extract(archive, info, dest) for info in wanted]
     except DAMAGE as error:
+        whole.unlink()
         raise DownloadError(f"{remote.name}: {error}; the archive on the server is damaged") from error
-    finally:
-        whole.unlink(missing_ok=True)
+    whole.unlink()
     return paths
 
 
