@@ -4,8 +4,8 @@
 
 Naive is Model.fit on everything padded to the longest clip, on the TensorFlow backend, one fold after the other. Ours
 is the JAX backend, batches trimmed to their clips, and as many folds side by side as there are cores, each in a process
-of one thread: the seconds of an epoch are then shared by that many folds. The ways run one after the other, with the same
-model (the thesis' audio subsystem), seed and training rows. The first epoch, which compiles, is not counted.
+of one thread: the seconds of an epoch are then shared by that many folds. The ways run one after the other, with the
+same model (the thesis' audio subsystem), seed and training rows. The first epoch, which compiles, is not counted.
 """
 
 import argparse
