@@ -16,6 +16,8 @@ import re
 
 from helpers import config
 
+# Counted up when the way an entry is made changes, so that entries of two ways never mix.
+_WAYS = {"faces": 2, "mfcc": 1, "vgg16": 2}
 _SAMPLE = 16_384  # bytes of a file's beginning and end that its name in the cache depends on
 
 
@@ -63,7 +65,7 @@ def _seen(cache, path):
 
 def folder(cache, kind, *configs):
     """The folder for one kind of entry made with these configurations, described in its config.json."""
-    settings = {"kind": kind, "made_with": [config.as_dict(c) for c in configs]}
+    settings = {"kind": kind, "way": _WAYS[kind], "made_with": [config.as_dict(c) for c in configs]}
     place = pathlib.Path(cache) / f"{kind}-{config.key(settings)}"
     if not (place / "config.json").is_file():
         place.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@ import shutil
 import numpy as np
 import pytest
 
+from helpers import cache as caches
 from helpers import features, ravdess, speech
 from helpers.config import AudioConfig, VideoConfig
 
@@ -44,6 +45,14 @@ def test_another_configuration_has_its_own_entries(table, tmp_path):
     fast = features.build(few, tmp_path, progress=False, streams=("audio",))
     assert len(list(tmp_path.glob("mfcc-*"))) == 2
     assert fast.audio.shape[1] > slow.audio.shape[1]
+
+
+def test_entries_made_in_an_earlier_way_are_never_mixed_in(table, tmp_path, monkeypatch):
+    monkeypatch.setitem(caches._WAYS, "mfcc", 0)
+    features.build(table.head(1), tmp_path, progress=False, streams=("audio",), workers=1)
+    monkeypatch.undo()
+    features.build(table.head(1), tmp_path, progress=False, streams=("audio",), workers=1)
+    assert len(list(tmp_path.glob("mfcc-*/*.npy"))) == 2
 
 
 def test_an_interrupted_build_goes_on_and_ends_the_same(table, tmp_path):
