@@ -104,6 +104,8 @@ class TrainConfig:
     batch_size: int = 64
     optimiser: str = "adam"  # "adam" (2.9.3) or "sgd" with momentum 0.9 (2.9.2)
     learning_rate: float = 1e-3  # 2.9.3: Adam's default step
+    schedule: str = "constant"  # "constant", or "cosine": the step falls to 0 along half a cosine over all epochs
+    precision: str = "float32"  # or "mixed_float16", "mixed_bfloat16": Keras' policies; the softmax stays in float32
     validation: float = 0.0  # share of the TRAINING rows held out for the curves; by actor in the actor protocol
     patience: int = 0  # stop after so many epochs without a lower loss on that share, and go back to the best; 0: never
 
@@ -112,6 +114,9 @@ class TrainConfig:
         _require(self.batch_size >= 2, f"batch_size is {self.batch_size}; batch normalisation needs at least 2")
         _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be positive")
         _require(self.optimiser in ("adam", "sgd"), f'optimiser is {self.optimiser!r}; "adam" or "sgd"')
+        _require(self.schedule in ("constant", "cosine"), f'schedule is {self.schedule!r}; "constant" or "cosine"')
+        kinds = ("float32", "mixed_float16", "mixed_bfloat16")
+        _require(self.precision in kinds, f"precision is {self.precision!r}; one of {', '.join(kinds)}")
         _require(self.patience >= 0, f"patience is {self.patience}; 0 or more epochs")
         _require(
             not self.patience or self.validation,

@@ -34,8 +34,8 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, bar):
     runtime.seed(seed)
     fit_rows, held_rows = hold_out(features, train_rows, settings)
     network = build(features, fit_rows, settings)
-    optimiser = {"adam": keras.optimizers.Adam, "sgd": _sgd}[train.optimiser]
-    network.compile(optimiser(train.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    steps = train.epochs * -(-len(fit_rows) // train.batch_size)
+    network.compile(_optimiser(train, steps), "sparse_categorical_crossentropy", metrics=["accuracy"])
     watch = Watch(folder.with_name(f".{folder.name}.state.npz"), k, bar, train.patience)
     # Sequences cut to their batch's longest are new shapes to compile: JAX gains by it, TensorFlow on a GPU does not.
     trim = keras.config.backend() == "jax"
@@ -75,12 +75,26 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, bar):
     watch.path.unlink(missing_ok=True)
 
 
-def _sgd(rate):
-    return keras.optimizers.SGD(rate, momentum=0.9)
+def _optimiser(train, steps):
+    rate = train.learning_rate
+    if train.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+    if train.optimiser == "sgd":
+        return keras.optimizers.SGD(rate, momentum=0.9)
+    return keras.optimizers.Adam(rate)
 
 
 def build(features, rows, settings):
-    """The configured model, its normalisation fitted on `rows`."""
+    """The configured model in the configured precision, its normalisation fitted on `rows`."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(settings["train"]["precision"])
+    try:
+        return _build(features, rows, settings)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _build(features, rows, settings):
     kind, n_classes = settings["model"], len(features.classes)
     streams = [stream for stream in ("video", "audio") if settings[stream]]
     normalisation = {stream: features.normalisation(rows, stream) for stream in streams}
