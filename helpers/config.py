@@ -64,6 +64,7 @@ class SubsystemConfig:
     batch_norm: bool = True  # (2.31–2.34), after the fully connected layer
     fc_units: int = 128  # open: small, since the fusion concatenates two of them
     dropout: float = 0.3  # open
+    rnn_dropout: float = 0.0  # open: share of each RNN's output channels left out, the same over all steps of a clip
 
     def __post_init__(self):
         _require(self.gru_layers >= 1, f"gru_layers is {self.gru_layers}; at least 1")
@@ -73,6 +74,7 @@ class SubsystemConfig:
         _require(self.attention in kinds, f'attention is {self.attention!r}; "soft", "hard" or "none"')
         _require(self.fc_units >= 1, f"fc_units is {self.fc_units}; at least 1")
         _require(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must lie in [0, 1)")
+        _require(0 <= self.rnn_dropout < 1, f"rnn_dropout is {self.rnn_dropout}; it must lie in [0, 1)")
 
     @classmethod
     def video(cls, **changes):
@@ -91,9 +93,12 @@ class FusionConfig:
 
     batch_norm: bool = True
     dropout: float = 0.3  # open
+    trunks: str = "joint"  # open: "joint", all from nothing; "trained" or "frozen": from the trained subsystems
 
     def __post_init__(self):
         _require(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must lie in [0, 1)")
+        kinds = ("joint", "trained", "frozen")
+        _require(self.trunks in kinds, f'trunks is {self.trunks!r}; "joint", "trained" or "frozen"')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -129,10 +129,10 @@ class FeatureSet:
         variance = mean(lambda real: (real - middle) ** 2)
         return middle.astype("float32"), np.where(variance > 1e-8, variance, 1.0).astype("float32")
 
-    def fingerprint(self):
-        """Sixteen hex digits that change with any clip, label or number in here."""
+    def fingerprint(self, streams=None):
+        """Sixteen hex digits that change with any clip, label or number in here, or in `streams` alone."""
         digest = hashlib.sha256("\n".join([*self.classes, *self.clip_id]).encode())
-        names = [name for stream in self.streams for name in (stream, f"{stream}_length")]
+        names = [name for stream in streams or self.streams for name in (stream, f"{stream}_length")]
         for array in (self.label, self.actor, *(getattr(self, name) for name in names)):
             for at in range(0, len(array), _ROWS):
                 digest.update(np.ascontiguousarray(array[at : at + _ROWS]).data)

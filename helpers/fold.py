@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import time
+import warnings
 
 import keras
 import numpy as np
@@ -15,7 +16,7 @@ from helpers.config import FusionConfig, SubsystemConfig, TrainConfig
 STATE_EVERY = 10  # seconds of training that a kill may cost at the most, and an epoch
 
 
-def run(features, settings, streams, train_rows, test_rows, k, folder, bar):
+def run(features, settings, streams, train_rows, test_rows, k, folder, subsystems, bar):
     """Trains, predicts, and leaves `folder` complete or not at all.
 
     Args:
@@ -25,7 +26,11 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, bar):
         train_rows, test_rows: int arrays.
         k: the fold's number, from 1.
         folder: for history.csv, predictions.csv and model.keras. While it trains, `.<name>.state.npz` lies beside it.
+        subsystems: {stream: folder of its cross-validation} that the fusion's trunks come from; or None.
         bar: tqdm, moved once an epoch.
+
+    Raises:
+        OSError: the fold could not be saved; what it learnt is kept where there is room for it.
     """
     import pandas as pd
 
@@ -34,8 +39,10 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, bar):
     runtime.seed(seed)
     fit_rows, held_rows = hold_out(features, train_rows, settings)
     network = build(features, fit_rows, settings)
+    if subsystems:
+        take_trunks(network, {stream: path / f"fold_{k}" for stream, path in subsystems.items()}, settings)
     steps = train.epochs * -(-len(fit_rows) // train.batch_size)
-    network.compile(_optimiser(train, steps), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    network.compile(optimiser(train, steps), "sparse_categorical_crossentropy", metrics=["accuracy"])
     watch = Watch(folder.with_name(f".{folder.name}.state.npz"), k, bar, train.patience)
     # Sequences cut to their batch's longest are new shapes to compile: JAX gains by it, TensorFlow on a GPU does not.
     trim = keras.config.backend() == "jax"
@@ -63,19 +70,59 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, bar):
     )
     for number, name in enumerate(features.classes):
         predictions[f"p_{name}"] = probabilities[:, number]
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    pd.DataFrame(watch.rows).to_csv(temporary / "history.csv", index=False)
-    # Saved through a model that was never compiled: the optimiser's state would triple the file.
-    keras.Model(network.input, network.output, name=network.name).save(temporary / "model.keras")
-    predictions.to_csv(temporary / "predictions.csv", index=False)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
+    try:
+        _save(folder, network, predictions, pd.DataFrame(watch.rows))
+    except OSError as error:
+        watch.save()
+        raise OSError(
+            error.errno,
+            f"fold {k} could not be saved: {error.strerror or error}. Finished folds are kept, and so is what this one "
+            f"learnt, if there was room: make room at {folder.parent} and run the same again",
+        ) from error
     watch.path.unlink(missing_ok=True)
 
 
-def _optimiser(train, steps):
+def _save(folder, network, predictions, history):
+    """The fold's folder, complete or not at all."""
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        history.to_csv(temporary / "history.csv", index=False)
+        # Saved through a model that was never compiled: the optimiser's state would triple the file.
+        keras.Model(network.input, network.output, name=network.name).save(temporary / "model.keras")
+        predictions.to_csv(temporary / "predictions.csv", index=False)
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    except OSError:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def parameters(features, settings):
+    """Number of trained parameters of the configured model."""
+    network = build(features, np.arange(1), settings)
+    return int(sum(np.prod(weight.shape) for weight in network.trainable_weights))
+
+
+def take_trunks(network, folders, settings):
+    """Gives a fusion the trunks of trained subsystems, and freezes them where the configuration says so.
+
+    Args:
+        network: the fusion, not compiled.
+        folders: {stream: a finished fold's folder}, trained on the same rows.
+        settings: config.json's content.
+    """
+    for stream, folder in folders.items():
+        trained = keras.saving.load_model(folder / "model.keras")
+        for layer in network.layers:
+            if layer.name.startswith(f"{stream}_"):
+                layer.set_weights(trained.get_layer(layer.name).get_weights())
+                layer.trainable = settings["fusion"]["trunks"] != "frozen"
+
+
+def optimiser(train, steps):
+    """The configured optimiser for a training of `steps` batches in all."""
     rate = train.learning_rate
     if train.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, steps)
@@ -160,9 +207,13 @@ class Watch(keras.callbacks.Callback):
         arrays |= {f"w{n}": w for n, w in enumerate(self.best_weights or [])}
         about = {"rows": self.rows, "best": float(self.best), "since": self.since}
         temporary = self.path.with_suffix(".tmp")
-        with open(temporary, "wb") as file:
-            np.savez(file, about=np.array(json.dumps(about)), **arrays)
-        os.replace(temporary, self.path)
+        try:
+            with open(temporary, "wb") as file:
+                np.savez(file, about=np.array(json.dumps(about)), **arrays)
+            os.replace(temporary, self.path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            warnings.warn(f"fold {self.fold} goes on, but its state could not be saved: {error}", stacklevel=2)
         self.saved = time.perf_counter()
 
     def go_on(self, network, batches):

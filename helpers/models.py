@@ -38,6 +38,8 @@ def trunk(stream, sequence, length, config, normalisation=None):
         name = f"{stream}_{config.cell}{number}"
         # (B, T, units), (B, units): all steps, and the state after the last real one (LSTM: h before c).
         x, state, *_ = rnn(config.gru_units, return_sequences=True, return_state=True, name=name)(x, mask=mask)
+        if config.rnn_dropout:
+            x = keras.layers.SpatialDropout1D(config.rnn_dropout, name=f"{stream}_dropout{number}")(x)
     if config.attention != "none":
         attention = {"soft": SoftAttention, "hard": HardAttention}[config.attention]
         state, _ = attention(config.gru_units // 2 or 1, name=f"{stream}_attention")(x, state, mask=mask)

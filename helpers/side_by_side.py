@@ -24,7 +24,7 @@ def run(jobs, workers, bar):
     from joblib import Parallel, delayed
 
     ended = threading.Event()
-    progress = [job[-1].with_name(f".{job[-1].name}.epochs") for job in jobs]
+    progress = [job[6].with_name(f".{job[6].name}.epochs") for job in jobs]  # job[6]: the fold's folder
     watcher = threading.Thread(target=_follow, args=(progress, bar, ended), daemon=True)
     watcher.start()
     try:

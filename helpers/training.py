@@ -5,10 +5,8 @@ import json
 import os
 import pathlib
 
-import numpy as np
-
 from helpers import config as configs
-from helpers import evaluation, ravdess, runtime, statistics
+from helpers import evaluation, guard, ravdess, runtime, statistics
 from helpers.config import FusionConfig, SubsystemConfig, TrainConfig
 
 MODELS = {"video": ("video",), "audio": ("audio",), "fusion": ("video", "audio")}
@@ -52,14 +50,15 @@ def cross_validate(
     video=None,
     audio=None,
     fusion=None,
+    subsystems=None,
     progress=True,
     workers=1,
 ):
     """Trains and tests one model on every fold, writing each as it is finished.
 
     A finished fold is never trained again, and a fold killed half-way goes on with its last saved epoch, to the same
-    end. A folder that holds another
-    configuration's folds is put aside, as `<out>.<key>`, and taken back when that configuration returns.
+    end. A folder that holds another configuration's folds is put aside, as `<out>.<key>`, and taken back when that
+    configuration returns.
 
     Args:
         features: FeatureSet.
@@ -72,6 +71,8 @@ def cross_validate(
             predicted once, at the end.
         video, audio: SubsystemConfig of each stream, the thesis' by default.
         fusion: FusionConfig.
+        subsystems: {"video": folder, "audio": folder} of finished cross-validations on the same folds, where the
+            fusion's `trunks` come from them; a stream that is not named is trained first, into `out`/<stream>.
         progress: show a bar.
         workers: folds trained side by side, in processes of one thread each. On a CPU two such processes do more than
             one with two threads; an accelerator wants 1.
@@ -81,7 +82,9 @@ def cross_validate(
 
     Raises:
         ValueError: unknown model, a stream the features lack, folds that cannot be made, a class that a fold has no
-            training clip of, one actor or take on both sides, a feature that is no number; before anything is trained.
+            training clip of, one actor or take on both sides, a feature that is no number, subsystems that were trained
+            on other folds; before anything is trained.
+        OSError: too little room on the disk; before anything is trained, or later with the finished folds kept.
     """
     if model not in MODELS:
         raise ValueError(f"model is {model!r}; one of {', '.join(MODELS)}")
@@ -89,7 +92,7 @@ def cross_validate(
     if lacking:
         raise ValueError(f"the {model} model needs {lacking[0]} features, and these have only {features.streams[0]}")
     parts = ravdess.folds(features, protocol, n_folds, seed)
-    _check(features, model, protocol, parts)
+    guard.check_folds(features, MODELS[model], protocol, parts)
     settings = configs.as_dict(
         {
             "model": model,
@@ -101,46 +104,54 @@ def cross_validate(
             "audio": (audio or SubsystemConfig.audio()) if "audio" in MODELS[model] else None,
             "fusion": (fusion or FusionConfig()) if model == "fusion" else None,
             "classes": features.classes,
-            "features": features.fingerprint(),
+            "features": features.fingerprint(MODELS[model]),
             "backend": runtime.choose_backend(),
         }
     )
+    wanted = _subsystems(features, settings)  # what the trunks come from, where they are not trained jointly
+    if wanted:
+        settings["subsystems"] = {stream: configs.key(wanted[stream]) for stream in wanted}
     out = pathlib.Path(out or runtime.workspace() / "runs" / f"{model}-{protocol}-{configs.key(settings)}")
-    _claim(out, settings)
     parts = parts[:max_folds]
-    _run_folds(features, settings, parts, out, progress, workers)
-    result = _collect(out, len(parts), settings)
+    given = {stream: pathlib.Path(folder) for stream, folder in (subsystems or {}).items()}
+    if given.keys() - wanted.keys():
+        raise ValueError(
+            'subsystems are named, and nothing would be taken from them: set FusionConfig(trunks="trained")'
+        )
+    guard.check_subsystems(wanted, given, len(parts))
+    _claim(out, settings)
+    parameters = _parameters(features, settings, out)
+    guard.check_room(out, parameters, len(parts), workers)
+    for stream in wanted.keys() - given.keys():
+        given[stream] = out / stream
+        options = {stream: SubsystemConfig(**wanted[stream][stream]), "progress": progress, "workers": workers}
+        cross_validate(features, stream, protocol, n_folds, max_folds, given[stream], train, seed, **options)
+    _run_folds(features, settings, parts, out, given, progress, workers)
+    result = _collect(out, len(parts), settings, parameters)
     _write_json(out / "summary.json", result.summary())
     return result
 
 
-def _check(features, model, protocol, parts):
-    """Asserts what everyone trusts: nobody and no take on both sides, every class trained on, numbers everywhere."""
-    takes = np.array([_take(name) for name in features.clip_id])
-    for k, (train, test) in enumerate(parts, start=1):
-        both = np.intersect1d(takes[train], takes[test])
-        if protocol != "random":
-            both = [*both, *(f"actor {a}" for a in np.intersect1d(features.actor[train], features.actor[test]))]
-        if len(both):
-            raise ValueError(f"fold {k} has {', '.join(map(str, both[:3]))} on both sides; leave duplicates out")
-        lacking = np.setdiff1d(features.label, features.label[train])
-        if len(lacking):
-            names = ", ".join(repr(features.classes[label]) for label in lacking)
-            raise ValueError(f"fold {k} of protocol {protocol!r} would train on no clip of {names}: use fewer folds")
-    for stream in MODELS[model]:
-        values = getattr(features, stream)
-        for at in range(0, len(features), 1024):
-            bad = np.flatnonzero(~np.isfinite(values[at : at + 1024]).all(axis=(1, 2)))
-            if len(bad):
-                raise ValueError(f"{features.clip_id[at + bad[0]]} has {stream} features that are not numbers")
+def _subsystems(features, settings):
+    """config.json's content of the subsystems that a fusion's trunks come from: {} where it is trained jointly."""
+    if not settings["fusion"] or settings["fusion"]["trunks"] == "joint":
+        return {}
+    streams = MODELS["fusion"]
+    return {
+        stream: settings
+        | {"model": stream, "fusion": None, "features": features.fingerprint((stream,))}
+        | {other: None for other in streams if other != stream}
+        for stream in streams
+    }
 
 
-def _take(clip_id):
-    """What names a performance: RAVDESS' code without the modality, else the whole id."""
-    try:
-        return ravdess.parse(clip_id).take
-    except ValueError:
-        return clip_id
+def _parameters(features, settings, out):
+    """Number of trained parameters, from the summary where there is one: building a model takes a moment."""
+    if (out / "summary.json").is_file():
+        return json.loads((out / "summary.json").read_text())["parameters"]
+    from helpers import fold
+
+    return fold.parameters(features, settings)
 
 
 def load(out):
@@ -152,8 +163,8 @@ def load(out):
     out = pathlib.Path(out)
     if not (out / "summary.json").is_file():
         raise FileNotFoundError(f"{out} holds no finished cross-validation; run the notebook that trains it to its end")
-    n_folds = json.loads((out / "summary.json").read_text())["folds"]
-    return _collect(out, n_folds, json.loads((out / "config.json").read_text()))
+    summary, settings = (json.loads((out / name).read_text()) for name in ("summary.json", "config.json"))
+    return _collect(out, summary["folds"], settings, summary["parameters"])
 
 
 def _claim(out, settings):
@@ -173,14 +184,14 @@ def _claim(out, settings):
     _write_json(out / "config.json", settings)
 
 
-def _run_folds(features, settings, parts, out, progress, workers):
+def _run_folds(features, settings, parts, out, subsystems, progress, workers):
     todo = [k for k in range(1, len(parts) + 1) if not (out / f"fold_{k}" / "predictions.csv").is_file()]
     if not todo:
         return
     from tqdm.auto import tqdm
 
     streams, epochs = MODELS[settings["model"]], settings["train"]["epochs"]
-    jobs = [(features, settings, streams, *parts[k - 1], k, out / f"fold_{k}") for k in todo]
+    jobs = [(features, settings, streams, *parts[k - 1], k, out / f"fold_{k}", subsystems) for k in todo]
     with tqdm(total=len(parts) * epochs, desc=settings["model"], disable=not progress) as bar:
         bar.update((len(parts) - len(todo)) * epochs)
         if min(workers, len(todo)) > 1:
@@ -194,14 +205,14 @@ def _run_folds(features, settings, parts, out, progress, workers):
             fold.run(*job, bar)
 
 
-def _collect(out, n_folds, settings):
+def _collect(out, n_folds, settings, parameters):
     import pandas as pd
 
     def gather(name):
         return pd.concat([pd.read_csv(out / f"fold_{k}" / name) for k in range(1, n_folds + 1)], ignore_index=True)
 
     about = {name: settings[name] for name in ("model", "protocol", "seed", "backend")}
-    about |= {"epochs": settings["train"]["epochs"], "folds_planned": settings["n_folds"]}
+    about |= {"epochs": settings["train"]["epochs"], "folds_planned": settings["n_folds"], "parameters": parameters}
     return CVResult(gather("predictions.csv"), gather("history.csv"), tuple(settings["classes"]), about, out)
 
 

@@ -3,7 +3,7 @@ import json
 import pandas as pd
 import pytest
 
-from helpers import evaluation
+from helpers import evaluation, published
 
 # Fold 1: three of four right. Fold 2: one of two.
 PREDICTIONS = pd.DataFrame({"label": [0, 0, 0, 1, 0, 1], "prediction": [0, 0, 1, 1, 0, 0], "fold": [1, 1, 1, 1, 2, 2]})
@@ -34,7 +34,7 @@ def test_an_emotion_with_no_test_clip_is_left_out_of_the_averages():
 
 def test_the_table_shows_the_thesis_beside_ones_own_numbers():
     own = evaluation.summarise(PREDICTIONS, ("calm", "happy"), protocol="random")
-    table = evaluation.table({"fusion": own, "thesis": evaluation.THESIS["fusion"]})
+    table = evaluation.table({"fusion": own, "thesis": published.THESIS["fusion"]})
     assert table.loc["fusion", "average"] == 62.5 and table.loc["thesis", "average"] == 91.25
     assert table.loc["fusion", "clips"] == 6 and {"best", "lowest", "std", "UAR", "chance"} <= set(table.columns)
 
@@ -47,3 +47,8 @@ def test_the_command_prints_the_table_or_says_what_is_missing(tmp_path, capsys):
     assert "62.5" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="run the notebooks first"):
         evaluation.main(tmp_path / "nowhere")
+
+
+def test_the_best_fold_is_the_one_with_most_right_and_comes_with_its_clips():
+    k, accuracy, rows = evaluation.best_fold(PREDICTIONS)
+    assert (k, accuracy) == (1, 0.75) and len(rows) == 4

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import fold, training
-from helpers.config import SubsystemConfig, TrainConfig
+from helpers import fold, guard, training
+from helpers.config import FusionConfig, SubsystemConfig, TrainConfig
 from helpers.feature_set import FeatureSet
 
 QUICK = TrainConfig(epochs=2, batch_size=16)
@@ -34,6 +34,12 @@ def toy(n=48, seed=0):
         audio=audio.astype("float32"),
         audio_length=np.full(n, 5, "int32"),
     )
+
+
+def both_streams():
+    """The same, with the audio features as pictures too."""
+    features = toy()
+    return dataclasses.replace(features, video=features.audio + 1, video_length=features.audio_length)
 
 
 def run(out, features=None, **options):
@@ -173,6 +179,112 @@ def test_what_would_leak_or_fail_is_refused_before_anything_is_trained(tmp_path)
     with pytest.raises(ValueError, match="would train on no clip of 'happy'"):
         run(tmp_path / "c", lacking, protocol="actor", n_folds=6)
     assert not list(tmp_path.glob("*/fold_*"))
+
+
+def test_the_step_of_a_cosine_schedule_falls_to_nothing_over_all_epochs(tmp_path):
+    train = TrainConfig(epochs=5, batch_size=16, learning_rate=0.01, schedule="cosine")
+    optimiser, rates = fold.optimiser(train, 15), []
+    for step in (0, 5, 15):
+        optimiser.iterations.assign(step)
+        rates.append(float(optimiser.learning_rate))
+    assert np.allclose(rates, [0.01, 0.0075, 0])
+    cosine, constant = (
+        run(tmp_path / kind, train=dataclasses.replace(train, schedule=kind), max_folds=1)
+        for kind in ("cosine", "constant")
+    )
+    assert not cosine.predictions.p_calm.equals(constant.predictions.p_calm)
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_in_mixed_precision_the_network_is_half_and_the_softmax_single(precision, tmp_path):
+    train = TrainConfig(epochs=12, batch_size=16, learning_rate=0.01, precision=precision)
+    result = run(tmp_path / "audio", train=train, max_folds=1)
+    model = keras.saving.load_model(result.out / "fold_1" / "model.keras")
+    half = precision.removeprefix("mixed_")
+    assert model.get_layer("audio_gru1").compute_dtype == half and model.get_layer("audio_fc").compute_dtype == half
+    assert model.get_layer("emotion").compute_dtype == model.get_layer("audio_normalisation").compute_dtype == "float32"
+    assert keras.config.dtype_policy().name == "float32", "what comes after is as it was"
+    chances = result.predictions[["p_calm", "p_happy"]].sum(axis=1)
+    assert np.allclose(chances, 1, atol=1e-5) and result.summary()["average"] > 0.9
+
+
+@pytest.fixture(scope="module")
+def subsystems(tmp_path_factory):
+    """Both subsystems of a two-stream set, trained alone on the same folds: {stream: folder}."""
+    folder = tmp_path_factory.mktemp("subsystems")
+    options = {"n_folds": 2, "train": QUICK, "video": TINY, "audio": TINY, "progress": False}
+    for stream in ("video", "audio"):
+        training.cross_validate(both_streams(), stream, out=folder / stream, **options)
+    return {stream: folder / stream for stream in ("video", "audio")}
+
+
+def fuse(out, trunks, **options):
+    options = {"n_folds": 2, "train": QUICK, "video": TINY, "audio": TINY, "progress": False, **options}
+    fusion = FusionConfig(trunks=trunks)
+    return training.cross_validate(both_streams(), "fusion", out=out, fusion=fusion, **options)
+
+
+def test_a_frozen_fusion_keeps_the_subsystems_weights_and_learns_its_head(subsystems, tmp_path):
+    out = fuse(tmp_path / "fusion", "frozen", subsystems=subsystems).out
+    for k in (1, 2):
+        fused = keras.saving.load_model(out / f"fold_{k}" / "model.keras")
+        for stream, folder in subsystems.items():
+            alone = keras.saving.load_model(folder / f"fold_{k}" / "model.keras")
+            for layer in (f"{stream}_gru1", f"{stream}_attention", f"{stream}_fc"):
+                pairs = zip(fused.get_layer(layer).get_weights(), alone.get_layer(layer).get_weights())
+                assert all(np.array_equal(a, b) for a, b in pairs)
+
+
+def test_a_trained_fusion_starts_from_the_subsystems_and_moves_on(subsystems, tmp_path):
+    out = fuse(tmp_path / "fusion", "trained", subsystems=subsystems).out
+    fused, alone = (keras.saving.load_model(f / "fold_1" / "model.keras") for f in (out, subsystems["audio"]))
+    a, b = (model.get_layer("audio_fc").get_weights()[0] for model in (fused, alone))
+    assert not np.array_equal(a, b) and np.abs(a - b).max() < 0.05, "two epochs away, not another start"
+
+
+def test_subsystems_that_are_not_named_are_trained_beside_the_fusion_once(tmp_path):
+    first = fuse(tmp_path / "fusion", "frozen", max_folds=1)
+    assert (first.out / "video" / "summary.json").is_file() and (first.out / "audio" / "fold_1").is_dir()
+    stamps = {path: path.stat().st_mtime_ns for path in first.out.rglob("model.keras")}
+    fuse(tmp_path / "fusion", "frozen", max_folds=1)
+    assert len(stamps) == 3 and all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
+
+
+def test_subsystems_that_may_know_the_test_clips_are_refused(subsystems, tmp_path):
+    with pytest.raises(ValueError, match="trained with another seed"):
+        fuse(tmp_path / "a", "frozen", subsystems=subsystems, seed=1)
+    with pytest.raises(ValueError, match="trained with another protocol"):
+        fuse(tmp_path / "b", "frozen", subsystems=subsystems, protocol="actor")
+    with pytest.raises(FileNotFoundError, match="lacks fold 1 of the video subsystem"):
+        fuse(tmp_path / "c", "frozen", subsystems={"video": tmp_path})
+    with pytest.raises(ValueError, match='set FusionConfig\\(trunks="trained"\\)'):
+        fuse(tmp_path / "d", "joint", subsystems=subsystems)
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_little_room_is_said_before_anything_is_trained(tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        usage = shutil.disk_usage(tmp_path)._replace(free=10_000)
+        patch.setattr(guard.shutil, "disk_usage", lambda path: usage)
+        with pytest.raises(OSError, match="0 MB free, and 2 folds of this model take about 2 MB: make room"):
+            run(tmp_path / "audio")
+    assert not list(tmp_path.glob("audio/fold_*"))
+
+
+def test_a_disk_that_fills_up_loses_no_finished_fold_and_the_next_run_goes_on(finished, copied):
+    """A real process that may write no file larger than 10 kB: too little for the second fold's model."""
+    shutil.rmtree(copied / "fold_2")
+    (copied / "summary.json").unlink()
+    code = (
+        "import resource; import test_training as t;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000));"
+        f"t.run(t.pathlib.Path({str(copied)!r}))"
+    )
+    here = pathlib.Path(__file__).parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True)
+    assert done.returncode == 1 and "fold 2 could not be saved" in done.stderr and "make room at" in done.stderr
+    assert sorted(path.name for path in copied.iterdir()) == ["config.json", "fold_1"]
+    pd.testing.assert_frame_equal(run(copied).predictions, finished.predictions)
 
 
 def test_folds_side_by_side_are_those_trained_alone(finished, tmp_path):
