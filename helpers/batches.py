@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from helpers import runtime
+
 # Sequences are cut to one of these shares of the clips' lengths: a backend compiles anew for every length it meets.
 _EDGES = (0.5, 0.9, 1.0)
 _BLUR = 0.05  # of the longest clip: clips change their neighbours from epoch to epoch
@@ -13,6 +15,9 @@ class Batches(keras.utils.PyDataset):
 
     With `trim`, clips of about one length come together and are padded to the batch's longest only: on recordings of
     2.9 to 5.3 s a quarter of the steps is saved. Lengths are blurred anew each epoch, so that batches differ.
+
+    Where several devices share a batch (`runtime.distribute`) each gets as many clips: a last batch that cannot be
+    shared out is filled up with its own first clips, fewer than there are devices.
     """
 
     def __init__(self, features, rows, batch_size, streams, labels, seed, trim=False):
@@ -20,6 +25,9 @@ class Batches(keras.utils.PyDataset):
         self.features, self.rows, self.batch_size = features, np.asarray(rows), batch_size
         self.streams, self.labels = streams, labels
         self.seed, self.epoch, self.edges = seed, 0, {}
+        self.devices = runtime.devices()
+        if seed is not None and batch_size % self.devices:
+            raise ValueError(f"a batch of {batch_size} cannot be shared by {self.devices} devices: make it a multiple")
         if trim and seed is not None:
             for stream in streams:
                 length = getattr(features, f"{stream}_length")[self.rows]
@@ -32,6 +40,7 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, number):
         # Sorted within the batch: the disk is read in one direction.
         rows = self.order[number]
+        rows = np.concatenate([rows, np.resize(rows, -len(rows) % self.devices)])
         inputs = self.features.inputs(np.sort(rows) if self.seed is not None else rows, self.streams)
         for stream, edges in self.edges.items():
             longest = inputs[f"{stream}_length"].max()

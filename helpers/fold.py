@@ -17,7 +17,7 @@ STATE_EVERY = 10  # seconds of training that a kill may cost at the most, and an
 
 
 def run(features, settings, streams, train_rows, test_rows, k, folder, subsystems, bar):
-    """Trains, predicts, and leaves `folder` complete or not at all.
+    """Trains, predicts, and leaves `folder` complete or not at all; on the devices `runtime.distribute` found.
 
     Args:
         features: FeatureSet.
@@ -32,10 +32,15 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, subsystem
     Raises:
         OSError: the fold could not be saved; what it learnt is kept where there is room for it.
     """
+    keras.backend.clear_session()
+    with runtime.sharing():
+        _run(features, settings, streams, train_rows, test_rows, k, folder, subsystems, bar)
+
+
+def _run(features, settings, streams, train_rows, test_rows, k, folder, subsystems, bar):
     import pandas as pd
 
     train, seed = TrainConfig(**settings["train"]), settings["seed"] * 1000 + k
-    keras.backend.clear_session()
     runtime.seed(seed)
     fit_rows, held_rows = hold_out(features, train_rows, settings)
     network = build(features, fit_rows, settings)
@@ -58,7 +63,9 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, subsystem
         verbose=0,
     )
     watch.back_to_best()
-    probabilities = network.predict(features.batches(test_rows, 256, streams, labels=False), verbose=0)  # (n, C)
+    size = 256 - 256 % runtime.devices()  # only the last batch may be filled up, and is cut off again
+    batches = features.batches(test_rows, size, streams, labels=False)
+    probabilities = network.predict(batches, verbose=0)[: len(test_rows)]  # (n, C)
     predictions = pd.DataFrame(
         {
             "clip_id": features.clip_id[test_rows],

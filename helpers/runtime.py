@@ -1,5 +1,6 @@
 """Where the code runs: Colab, CI or a laptop; which accelerator and Keras backend; folders, seed, set-up."""
 
+import contextlib
 import importlib.util
 import os
 import pathlib
@@ -96,8 +97,48 @@ def accelerator():
     """What Keras computes on here: "GPU", "TPU" or "CPU" (imports the backend)."""
     import keras
 
-    kinds = [name.split(":")[0].upper().replace("CUDA", "GPU") for name in keras.distribution.list_devices()]
+    kinds = [_kind(name) for name in keras.distribution.list_devices()]
     return next((kind for kind in ("TPU", "GPU") if kind in kinds), "CPU")
+
+
+def _kind(device):
+    return device.split(":")[0].upper().replace("CUDA", "GPU")
+
+
+_sharing = None  # keras.distribution.DataParallel, once `distribute` has found several devices
+
+
+def distribute():
+    """Spreads each batch of every later training over all GPUs or TPU cores there are: Keras' own data parallelism.
+
+    Only Keras' JAX backend has it; nothing changes where there is one device.
+
+    Returns:
+        str, one line saying what is used.
+    """
+    global _sharing
+    import keras
+
+    kind = accelerator()
+    devices = [name for name in keras.distribution.list_devices() if _kind(name) == kind]
+    if len(devices) == 1:
+        return f"one device: {kind}"
+    if keras.config.backend() != "jax":
+        return f"one {kind} of {len(devices)} is used: set KERAS_BACKEND=jax before Keras is imported to use them all"
+    _sharing = keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False)
+    return f"each batch is shared by {len(devices)} devices: {', '.join(devices)}"
+
+
+def sharing():
+    """Context in which a model is built and trained on the devices that `distribute` found."""
+    return _sharing.scope() if _sharing else contextlib.nullcontext()
+
+
+def devices():
+    """Number of devices that share a batch here: more than one within `sharing`, where `distribute` found more."""
+    keras = sys.modules.get("keras")
+    distribution = keras.distribution.distribution() if keras else None
+    return int(distribution.device_mesh.devices.size) if distribution else 1
 
 
 def report():

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import no_tensorflow
+import numpy as np
 
 from helpers import runtime
 
@@ -75,3 +76,38 @@ def test_results_go_into_the_project_or_else_into_the_current_folder(tmp_path, m
 
 def test_the_report_names_backend_and_device():
     assert "Keras" in runtime.report() and runtime.accelerator() in ("CPU", "GPU", "TPU")
+
+
+TWO = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+TRAIN = """
+import sys; sys.path.insert(0, "tests")
+import pathlib, tempfile, test_training as t
+from helpers import runtime
+{line}
+out = pathlib.Path(tempfile.mkdtemp()) / "audio"
+predictions = t.run(out, t.toy({clips}), max_folds=1, train=t.TrainConfig(epochs=3, batch_size=16)).predictions
+print(*predictions.p_calm)
+"""
+
+
+def train_on_two(clips, distribute):
+    said, *line = python(
+        TRAIN.format(line="print(runtime.distribute())" if distribute else "print('alone')", clips=clips), **TWO
+    ).splitlines()
+    return said, np.array(line[-1].split(), dtype=float)
+
+
+def test_two_devices_share_each_batch_and_learn_what_one_learns():
+    said, both = train_on_two(64, True)
+    assert said == "each batch is shared by 2 devices: cpu:0, cpu:1"
+    _, one = train_on_two(64, False)
+    assert len(one) == 32 and np.allclose(both, one, atol=1e-4)
+
+
+def test_a_last_batch_that_two_devices_cannot_share_is_filled_up_and_every_clip_answered_once():
+    said, both = train_on_two(51, True)
+    assert said.startswith("each batch") and len(both) == 26
+
+
+def test_one_device_is_said_and_changes_nothing():
+    assert python("from helpers import runtime; print(runtime.distribute(), runtime.devices())").endswith("CPU 1")
