@@ -5,7 +5,8 @@
 Naive is Model.fit on everything padded to the longest clip, on the TensorFlow backend, one fold after the other. Ours
 is the JAX backend, batches trimmed to their clips, and as many folds side by side as there are cores, each in a process
 of one thread: the seconds of an epoch are then shared by that many folds. The ways run one after the other, with the
-same model (the thesis' audio subsystem), seed and training rows. The first epoch, which compiles, is not counted.
+same model (the thesis' audio subsystem), first weights and training rows. The first epoch, which compiles, is not
+counted. Dropout is off: its draws differ from backend to backend, and the losses are compared.
 """
 
 import argparse
@@ -13,8 +14,10 @@ import itertools
 import json
 import os
 import statistics
+import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 
 from helpers import runtime
@@ -29,12 +32,14 @@ def main():
     parser.add_argument("root")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--way", choices=WAYS)
+    parser.add_argument("--weights", type=pathlib.Path, help="the first weights; made where there are none")
     options = parser.parse_args()
     if options.way:
-        return print(json.dumps(train(options.root, options.epochs, WAYS[options.way][1])))
-    results = {}
+        return print(json.dumps(train(options.root, options.epochs, WAYS[options.way][1], options.weights)))
+    results, weights = {}, pathlib.Path(tempfile.mkdtemp()) / "first.weights.h5"
     for way, (backend, _, at_once) in WAYS.items():
-        words = [sys.executable, __file__, options.root, "--epochs", str(options.epochs), "--way", way]
+        words = [sys.executable, __file__, options.root, "--epochs", str(options.epochs)]
+        words += ["--way", way, "--weights", str(weights)]
         environment = {**os.environ, "KERAS_BACKEND": backend, **(ONE_THREAD if at_once > 1 else {})}
         running = [subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(at_once)]
         printed = [process.communicate()[0].splitlines()[-1] for process in running]
@@ -42,18 +47,26 @@ def main():
         results[way]["seconds"] = statistics.mean(json.loads(line)["seconds"] for line in printed) / at_once
     numbers = {f"{way}_s_an_epoch": round(result["seconds"], 2) for way, result in results.items()}
     numbers["naive_per_ours"] = round(results["naive"]["seconds"] / results["ours"]["seconds"], 2)
+    pairs = list(zip(results["ours"]["loss"], results["naive"]["loss"]))
+    numbers["losses_apart_per_cent"] = round(100 * max(abs(ours / naive - 1) for ours, naive in pairs), 2)
     print(json.dumps(numbers | {f"{way}_loss": result["loss"] for way, result in results.items()}))
 
 
-def train(root, epochs, trim):
+def train(root, epochs, trim, weights):
     import keras
 
     from helpers import features, models, ravdess
+    from helpers.config import SubsystemConfig
 
     found = features.build(ravdess.index(root), runtime.workspace() / "cache", streams=("audio",), progress=False)
     rows, _ = ravdess.folds(found, "random", 10)[0]
     runtime.seed(0)
-    model = models.audio_subsystem(normalisation=found.normalisation(rows, "audio"))
+    settings = SubsystemConfig.audio(dropout=0.0)
+    model = models.audio_subsystem(config=settings, normalisation=found.normalisation(rows, "audio"))
+    if weights.is_file():
+        model.load_weights(weights)
+    else:
+        model.save_weights(weights)
     model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
     stamps = []
     watch = keras.callbacks.LambdaCallback(

@@ -97,6 +97,43 @@ def systems(summaries, reference=None, ax=None, title=None):
     return ax
 
 
+def best_fold(result, ax=None, title=None):
+    """Confusion matrix of the fold with the highest accuracy, which is all the thesis' figures 4.1 to 4.3 show.
+
+    Args:
+        result: CVResult. The title says which fold it is, its accuracy and the folds' average.
+    """
+    from helpers import evaluation
+
+    k, accuracy, rows = evaluation.best_fold(result.predictions)
+    average = 100 * result.summary()["average"]
+    matrix = evaluation.confusion(rows, result.classes)
+    said = f"best fold ({k}): {100 * accuracy:.1f} % · average {average:.1f} %"
+    return confusion(matrix, result.classes, ax, f"{title}\n{said}" if title else said)
+
+
+def ablation(table, ax=None, title=None):
+    """Average accuracy of each architecture, a line the folds' standard deviation, a diamond the published accuracy.
+
+    Args:
+        table: DataFrame, as `ablation.table` gives it.
+    """
+    ax = _axes(ax, 7.0, 0.42 * len(table) + 1.4)
+    places = np.arange(len(table))
+    error = {"xerr": table["std"], "error_kw": {"elinewidth": 1}} if (table.folds > 1).any() else {}
+    ax.barh(places, table.average, height=0.6, color="C0", alpha=0.75, **error)
+    if "thesis" in table:
+        ax.plot(table.thesis, places, "D", color="white", markeredgecolor="black", markersize=7, label="thesis")
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    names = [f"{row[0]} × {row[1]}, norm {row[2]}, {row[3]}" for row in table.iloc[:, :4].itertuples(index=False)]
+    ax.set_yticks(places, names)
+    ax.invert_yaxis()
+    folds = " and ".join(str(n) for n in sorted(set(table.folds)))
+    ax.set(xlim=(0, 100), xlabel=f"accuracy in per cent, {folds} folds" if folds != "1" else "accuracy, one fold")
+    ax.set_title(title or "Layers × units, batch normalisation, attention")
+    return ax
+
+
 def face_strip(track, n=10, ax=None, title=None):
     """n of a FaceTrack's faces side by side, with their times."""
     ax = _axes(ax, 10, 1.6)

@@ -1,0 +1,43 @@
+"""Table 4.3 on the real recordings: six audio architectures without attention. Prints one JSON line, row by row.
+
+    python benchmarks/table_4_3.py RAVDESS_FOLDER [--max-folds 2] [--epochs 30] [--result docs/results/table-4.3.json]
+
+Resumable, and on the same folds and with the same training as benchmarks/audio_real.py but for the dropout between
+RNNs, which the table does without.
+"""
+
+import argparse
+import json
+
+from audio_real import OPEN, arguments, recordings, write
+
+from helpers import ablation, published, runtime
+from helpers.config import TrainConfig
+
+
+def main():
+    options = arguments(argparse.ArgumentParser(description=__doc__.splitlines()[0]))
+    results, table = ablation.run(
+        recordings(options.root),
+        "audio",
+        published.TABLE_4_3,
+        options.protocol,
+        options.folds,
+        options.max_folds,
+        options.out or runtime.workspace() / "runs" / "table_4_3" / options.protocol,
+        TrainConfig(**{**OPEN, "epochs": options.epochs}),
+        workers=options.workers,
+    )
+    rows = table.to_dict(orient="index")
+    if options.result:
+        first = next(iter(results.values()))
+        config = json.loads((first.out / "config.json").read_text())
+        for name, result in results.items():
+            rows[name]["fold_accuracy"] = result.summary()["fold_accuracy"]
+        del config["audio"]
+        write(options.result, {"rows": rows, "config": config})
+    print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()
