@@ -125,7 +125,11 @@ def ablation(table, ax=None, title=None):
     if "thesis" in table:
         ax.plot(table.thesis, places, "D", color="white", markeredgecolor="black", markersize=7, label="thesis")
         ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    names = [f"{row[0]} × {row[1]}, norm {row[2]}, {row[3]}" for row in table.iloc[:, :4].itertuples(index=False)]
+    columns = (table[name] for name in ("GRU layers", "GRU units", "batch norm", "attention"))
+    names = [
+        f"{layers} × {units}" + ", batch norm" * (norm == "yes") + f", {attention} attention" * (attention != "none")
+        for layers, units, norm, attention in zip(*columns)
+    ]
     ax.set_yticks(places, names)
     ax.invert_yaxis()
     folds = " and ".join(str(n) for n in sorted(set(table.folds)))

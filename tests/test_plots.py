@@ -7,9 +7,29 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import evaluation, faces, plots
+from helpers import evaluation, faces, plots, training
 
 HISTORY = pd.DataFrame({"fold": [1, 1, 2, 2], "epoch": [1, 2, 1, 2], "accuracy": [0.2, 0.6, 0.4, 0.8]})
+
+
+ABLATION = pd.DataFrame(
+    {
+        "GRU layers": [1, 3],
+        "GRU units": 256,
+        "batch norm": ["no", "yes"],
+        "attention": ["none", "soft"],
+        "average": [70.0, 81.0],
+        "std": [2.0, 3.0],
+        "folds": [10, 10],
+        "thesis": [69.0, 80.0],
+    }
+)
+
+
+def result(predictions):
+    """A CVResult of two folds: half right in the first, all right in the second."""
+    predictions = predictions.assign(clip_id=list("abcd"), fold=[1, 1, 2, 2], prediction=[0, 0, 0, 1])
+    return training.CVResult(predictions, HISTORY, ("calm", "happy"), {"protocol": "random"}, None)
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +56,8 @@ def test_every_picture_is_drawn_on_the_given_axes_and_returned():
         lambda ax: plots.attention(np.full(4, 0.25), np.arange(4.0), ax),
         lambda ax: plots.reliability(predictions, ax),
         lambda ax: plots.by_actor(predictions, ax),
+        lambda ax: plots.ablation(ABLATION, ax),
+        lambda ax: plots.best_fold(result(predictions), ax, "with attention"),
     ):
         _, ax = plt.subplots()
         assert draw(ax) is ax and ax.get_title()
@@ -54,6 +76,22 @@ def test_the_confusion_picture_shows_per_cent_of_each_true_emotion():
     ax = plots.confusion(evaluation.confusion(predictions, ("calm", "happy")), ("calm", "happy"))
     assert [text.get_text() for text in ax.texts] == ["67", "33", "0", "100"]
     assert ax.get_ylabel() == "true" and ax.get_xlabel() == "predicted"
+
+
+def test_an_ablation_shows_each_row_with_its_deviation_and_the_published_number():
+    ax = plots.ablation(ABLATION)
+    assert [patch.get_width() for patch in ax.patches] == [70, 81]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["1 × 256", "3 × 256, batch norm, soft attention"]
+    assert ax.get_xlabel().endswith("10 folds") and "thesis" in ax.get_legend().texts[0].get_text()
+    alone = plots.ablation(ABLATION.drop(columns="thesis").assign(folds=1))
+    assert alone.get_legend() is None and alone.get_xlabel().endswith("one fold")
+
+
+def test_the_best_folds_picture_says_that_it_is_the_best_and_what_the_average_is():
+    predictions = pd.DataFrame({"label": [0, 1, 0, 1], "actor": [1, 1, 2, 2], "p_calm": 0.5, "p_happy": 0.5})
+    ax = plots.best_fold(result(predictions), title="without attention")
+    assert ax.get_title() == "without attention\nbest fold (2): 100.0 % · average 75.0 %"
+    assert [text.get_text() for text in ax.texts] == ["100", "0", "0", "100"], "of that fold's clips alone"
 
 
 def test_a_picture_is_saved_as_png(tmp_path):
