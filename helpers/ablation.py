@@ -100,7 +100,7 @@ def name(settings):
     if settings.cell != "gru":
         words.append(settings.cell)
     default = SubsystemConfig()
-    for field, short in (("fc_units", "fc"), ("dropout", "drop"), ("rnn_dropout", "rnndrop")):
+    for field, short in (("fc_units", "fc"), ("dropout", "drop"), ("rnn_dropout", "rnndrop"), ("noise", "noise")):
         if getattr(settings, field) != getattr(default, field):
             words.append(f"{short}{getattr(settings, field)}")
     return "-".join(words)

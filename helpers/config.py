@@ -64,6 +64,7 @@ class SubsystemConfig:
     batch_norm: bool = True  # (2.31–2.34), after the fully connected layer
     fc_units: int = 128  # open: small, since the fusion concatenates two of them
     dropout: float = 0.3  # open
+    noise: float = 0.0  # open: Gaussian noise on the standardised features in training, in standard deviations
     rnn_dropout: float = 0.0  # open: share of each RNN's output channels left out, the same over all steps of a clip
 
     def __post_init__(self):
@@ -74,6 +75,7 @@ class SubsystemConfig:
         _require(self.attention in kinds, f'attention is {self.attention!r}; "soft", "hard" or "none"')
         _require(self.fc_units >= 1, f"fc_units is {self.fc_units}; at least 1")
         _require(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must lie in [0, 1)")
+        _require(self.noise >= 0, f"noise is {self.noise}; 0 or more standard deviations")
         _require(0 <= self.rnn_dropout < 1, f"rnn_dropout is {self.rnn_dropout}; it must lie in [0, 1)")
 
     @classmethod
@@ -110,6 +112,7 @@ class TrainConfig:
     optimiser: str = "adam"  # "adam" (2.9.3) or "sgd" with momentum 0.9 (2.9.2)
     learning_rate: float = 1e-3  # 2.9.3: Adam's default step
     schedule: str = "constant"  # "constant", or "cosine": the step falls to 0 along half a cosine over all epochs
+    stretch: float = 0.0  # open: each epoch plays a training clip faster or slower by up to this share, at random
     precision: str = "float32"  # or "mixed_float16", "mixed_bfloat16": Keras' policies; the softmax stays in float32
     validation: float = 0.0  # share of the TRAINING rows held out for the curves; by actor in the actor protocol
     patience: int = 0  # stop after so many epochs without a lower loss on that share, and go back to the best; 0: never
@@ -120,6 +123,7 @@ class TrainConfig:
         _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be positive")
         _require(self.optimiser in ("adam", "sgd"), f'optimiser is {self.optimiser!r}; "adam" or "sgd"')
         _require(self.schedule in ("constant", "cosine"), f'schedule is {self.schedule!r}; "constant" or "cosine"')
+        _require(0 <= self.stretch < 1, f"stretch is {self.stretch}; it must lie in [0, 1)")
         kinds = ("float32", "mixed_float16", "mixed_bfloat16")
         _require(self.precision in kinds, f"precision is {self.precision!r}; one of {', '.join(kinds)}")
         _require(self.patience >= 0, f"patience is {self.patience}; 0 or more epochs")

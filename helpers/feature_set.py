@@ -97,7 +97,7 @@ class FeatureSet:
         fields = {"clip_id": self.clip_id[rows], "label": self.label[rows], "actor": self.actor[rows]}
         return FeatureSet(**fields, **self.inputs(rows), classes=self.classes, excluded=self.excluded)
 
-    def batches(self, rows, batch_size, streams=None, labels=True, seed=None, trim=False):
+    def batches(self, rows, batch_size, streams=None, labels=True, seed=None, trim=False, stretch=0.0):
         """The clips of `rows` batch by batch, for `fit` and `predict`: keras.utils.PyDataset.
 
         Args:
@@ -107,10 +107,11 @@ class FeatureSet:
             labels: False gives the inputs alone.
             seed: of the order, drawn anew each epoch; None keeps the order of `rows`.
             trim: clips of about one length come together, padded no further than they need; only with a seed.
+            stretch: each clip is played faster or slower by up to this share, at random anew each epoch; with a seed.
         """
         from helpers.batches import Batches
 
-        return Batches(self, rows, batch_size, streams or self.streams, labels, seed, trim)
+        return Batches(self, rows, batch_size, streams or self.streams, labels, seed, trim, stretch)
 
     def normalisation(self, rows, stream):
         """Mean and variance of the real steps of `rows`: two float32 (D,). A constant number gets variance 1."""

@@ -51,7 +51,7 @@ def _run(features, settings, streams, train_rows, test_rows, k, folder, subsyste
     watch = Watch(folder.with_name(f".{folder.name}.state.npz"), k, bar, train.patience)
     # Sequences cut to their batch's longest are new shapes to compile: JAX gains by it, TensorFlow on a GPU does not.
     trim = keras.config.backend() == "jax"
-    batches = features.batches(fit_rows, train.batch_size, streams, seed=seed, trim=trim)
+    batches = features.batches(fit_rows, train.batch_size, streams, seed=seed, trim=trim, stretch=train.stretch)
     begun = watch.go_on(network, batches)
     network.fit(
         batches,

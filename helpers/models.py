@@ -32,6 +32,8 @@ def trunk(stream, sequence, length, config, normalisation=None):
     if normalisation is not None:
         mean, variance = (np.asarray(v, dtype="float32") for v in normalisation)
         x = keras.layers.Normalization(mean=mean, variance=variance, name=f"{stream}_normalisation", dtype="float32")(x)
+    if config.noise:
+        x = keras.layers.GaussianNoise(config.noise, name=f"{stream}_noise")(x)
     mask = LengthMask(name=f"{stream}_mask")(sequence, length)  # (B, T)
     rnn = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}[config.cell]
     for number in range(1, config.gru_layers + 1):

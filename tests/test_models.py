@@ -72,6 +72,9 @@ def test_the_knobs_change_the_layers():
     model = models.audio_subsystem(4, SubsystemConfig(gru_layers=2, gru_units=3, batch_norm=False, dropout=0.0))
     kinds = [type(layer).__name__ for layer in model.layers]
     assert kinds.count("GRU") == 2 and "BatchNormalization" not in kinds and "Dropout" not in kinds
+    model = models.audio_subsystem(4, SubsystemConfig(gru_layers=2, gru_units=3, noise=0.1, rnn_dropout=0.2))
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds.count("SpatialDropout1D") == 2 and kinds.count("GaussianNoise") == 1
 
 
 def test_normalisation_is_part_of_the_model():
