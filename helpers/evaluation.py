@@ -73,7 +73,7 @@ def table(summaries):
 
     Returns:
         DataFrame of percentages: average, best, lowest, std, UAR, macro F1, chance, the accuracy's 95 % interval (over
-        clips, or over actors where the test people were never met); and clips, folds, protocol.
+        clips, or over actors where the test people were never met); and clips, folds, protocol, trained parameters.
     """
     import pandas as pd
 
@@ -84,6 +84,7 @@ def table(summaries):
         low, high = summary.get("accuracy_interval", (float("nan"),) * 2)
         rows[name]["95 % interval"] = f"{100 * low:.1f} to {100 * high:.1f}" if low == low else ""
         rows[name] |= {c: summary.get(c, "") for c in ("n", "folds", "protocol")}
+        rows[name]["parameters"] = f"{summary['parameters']:,}" if "parameters" in summary else ""
     return pd.DataFrame.from_dict(rows, orient="index").rename(
         columns={"uar": "UAR", "macro_f1": "macro F1", "n": "clips"}
     )
