@@ -32,7 +32,6 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, subsystem
     Raises:
         OSError: the fold could not be saved; what it learnt is kept where there is room for it.
     """
-    keras.backend.clear_session()
     with runtime.sharing():
         _run(features, settings, streams, train_rows, test_rows, k, folder, subsystems, bar)
 
@@ -46,8 +45,7 @@ def _run(features, settings, streams, train_rows, test_rows, k, folder, subsyste
     network = build(features, fit_rows, settings)
     if subsystems:
         take_trunks(network, {stream: path / f"fold_{k}" for stream, path in subsystems.items()}, settings)
-    steps = train.epochs * -(-len(fit_rows) // train.batch_size)
-    network.compile(optimiser(train, steps), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    network = ready(network, train, train.epochs * -(-len(fit_rows) // train.batch_size))
     watch = Watch(folder.with_name(f".{folder.name}.state.npz"), k, bar, train.patience)
     # Sequences cut to their batch's longest are new shapes to compile: JAX gains by it, TensorFlow on a GPU does not.
     trim = keras.config.backend() == "jax"
@@ -126,6 +124,38 @@ def take_trunks(network, folders, settings):
             if layer.name.startswith(f"{stream}_"):
                 layer.set_weights(trained.get_layer(layer.name).get_weights())
                 layer.trainable = settings["fusion"]["trunks"] != "frozen"
+
+
+_last = {}  # the network that was trained last, compiled, and what it was compiled for
+
+
+def ready(network, train, steps):
+    """The network to train: `network` compiled or, if its like was trained before, that one with `network`'s values.
+
+    Compiling takes seconds, and the folds of a cross-validation differ in values alone.
+
+    Args:
+        network: keras.Model with its first weights, not compiled.
+        train: TrainConfig.
+        steps: batches of the whole training.
+
+    Returns:
+        keras.Model, compiled, all of whose variables are as if it had just been made.
+    """
+    made_of = (network.to_json(), [layer.trainable for layer in network.layers], train, steps, runtime.devices())
+    if _last.get("made_of") != made_of:
+        keras.backend.clear_session()
+        network.compile(optimiser(train, steps), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        network.optimizer.build(network.trainable_variables)
+        start = [keras.ops.convert_to_numpy(variable) for variable in network.optimizer.variables]
+        _last.update(made_of=made_of, network=network, start=start)
+        return network
+    again = _last["network"]
+    for variable, value in zip(again.variables, network.variables):
+        variable.assign(value)
+    for variable, value in zip(again.optimizer.variables, _last["start"]):
+        variable.assign(value)
+    return again
 
 
 def optimiser(train, steps):

@@ -1,4 +1,5 @@
-"""The layers Keras does not have: a mask from lengths, and the thesis' soft and hard attention (2.6.1, 2.6.2)."""
+"""The layers Keras does not have: a mask from lengths, the thesis' soft and hard attention (2.6.1, 2.6.2), and a
+standardisation that is no constant of the compiled model."""
 
 import keras
 from keras import ops
@@ -25,6 +26,28 @@ class LengthMask(keras.layers.Layer):
 
     def compute_output_spec(self, sequence, length):
         return keras.KerasTensor(sequence.shape[:2], dtype="bool")
+
+
+@keras.saving.register_keras_serializable(package="helpers")
+class Standardisation(keras.layers.Layer):
+    """(x − mean) / √variance, with the training rows' mean and variance.
+
+    They are weights that no optimiser touches, so that one compiled model serves every fold:
+    `keras.layers.Normalization` makes them constants.
+
+    Args of the call:
+        x: (…, D).
+
+    Returns:
+        (…, D).
+    """
+
+    def build(self, shape):
+        self.mean = self.add_weight(shape=shape[-1:], initializer="zeros", trainable=False, name="mean")
+        self.variance = self.add_weight(shape=shape[-1:], initializer="ones", trainable=False, name="variance")
+
+    def call(self, x):
+        return (x - self.mean) / ops.sqrt(self.variance)
 
 
 @keras.saving.register_keras_serializable(package="helpers")

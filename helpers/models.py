@@ -5,10 +5,9 @@ Each model takes a dict of right-padded sequences with their lengths, `{"video":
 """
 
 import keras
-import numpy as np
 
 from helpers.config import FusionConfig, SubsystemConfig
-from helpers.layers import HardAttention, LengthMask, SoftAttention
+from helpers.layers import HardAttention, LengthMask, SoftAttention, Standardisation
 
 
 def stream_inputs(stream, dim):
@@ -30,8 +29,9 @@ def trunk(stream, sequence, length, config, normalisation=None):
     """
     x = sequence
     if normalisation is not None:
-        mean, variance = (np.asarray(v, dtype="float32") for v in normalisation)
-        x = keras.layers.Normalization(mean=mean, variance=variance, name=f"{stream}_normalisation", dtype="float32")(x)
+        standardisation = Standardisation(name=f"{stream}_normalisation", dtype="float32")
+        x = standardisation(x)
+        standardisation.set_weights(normalisation)
     if config.noise:
         x = keras.layers.GaussianNoise(config.noise, name=f"{stream}_noise")(x)
     mask = LengthMask(name=f"{stream}_mask")(sequence, length)  # (B, T)
