@@ -4,7 +4,7 @@
                                     [--epochs 50] [--result docs/results/audio-random.json]
 
 Resumable: the same command goes on with the next fold. On a CPU, KERAS_BACKEND=jax is the faster backend. What the
-thesis leaves open (epochs, step, dropout, tempo) was chosen on clips of the first random fold's training part; see OPEN.
+thesis leaves open (epochs, step, dropout, tempo) was chosen on the training part of the first random fold: see OPEN.
 """
 
 import argparse
