@@ -1,4 +1,4 @@
-"""The runner, and the five notebooks from top to bottom on synthetic clips."""
+"""The runner, and the notebooks from top to bottom on synthetic clips."""
 
 import ast
 import json
@@ -15,6 +15,7 @@ import pytest
 from helpers import mirror, notebooks, runtime
 
 NOTEBOOKS = sorted((runtime.PROJECT / "notebooks").glob("*.ipynb"))
+BACKGROUND, FIRST, *WITH_CLIPS = NOTEBOOKS  # 00 needs no clips, 01 makes the features, 02 to 05 train
 # The smallest training that still goes through every cell.
 QUICK = {
     "N_FOLDS": 2,
@@ -87,15 +88,15 @@ def test_values_are_read_as_python_or_else_as_text(tmp_path):
 
 @pytest.fixture(scope="module")
 def in_order(clips, cache, feature_set, tmp_path_factory):
-    """The five notebooks one after the other in one folder: {name: executed notebook}."""
+    """Notebooks 01 to 05 one after the other in one folder: {name: executed notebook}."""
     folder = tmp_path_factory.mktemp("in_order")
     (folder / "cache").symlink_to(cache)
     settings = {**QUICK, "ROOT": str(clips), "DATASET": "synthetic", "TABLE_ROWS": 2}
     quiet = {"tell": lambda line: None, "cwd": folder}
-    return folder, {path.name: notebooks.run(path, settings, **quiet) for path in NOTEBOOKS}
+    return folder, {path.name: notebooks.run(path, settings, **quiet) for path in [FIRST, *WITH_CLIPS]}
 
 
-def test_the_five_notebooks_run_in_order_and_leave_results_and_figures(in_order):
+def test_notebooks_01_to_05_run_in_order_and_leave_results_and_figures(in_order):
     folder, _ = in_order
     demo = folder / "runs" / "demo"
     for model in ("video", "audio", "fusion"):
@@ -138,7 +139,7 @@ def test_a_reader_is_told_what_differs_from_the_thesis(in_order):
 def test_evaluation_takes_the_earlier_results_and_trains_nothing(in_order):
     folder, _ = in_order
     stamps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")}
-    notebooks.run(NOTEBOOKS[-1], {"RUN": "demo"}, cwd=folder, tell=lambda line: None)
+    notebooks.run(WITH_CLIPS[-1], {"RUN": "demo"}, cwd=folder, tell=lambda line: None)
     assert stamps and {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")} == stamps
 
 
@@ -147,7 +148,7 @@ def test_notebook_01_runs_alone_in_an_empty_folder(clips, cache, feature_set, tm
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "synthetic").symlink_to(clips)
     (tmp_path / "cache").symlink_to(cache)
-    executed = notebooks.run(NOTEBOOKS[0], {"BACKUP": str(tmp_path)}, cwd=tmp_path, tell=lambda line: None)
+    executed = notebooks.run(FIRST, {"BACKUP": str(tmp_path)}, cwd=tmp_path, tell=lambda line: None)
     assert {path.name for path in tmp_path.glob("runs/demo/*.png")} == {"faces.png", "mfcc.png", "gallery.png"}
     assert "FER2013 needs a Kaggle sign-in" in notebooks.text(executed), "what needs the reader is said"
     assert len(mirror.zipfile.ZipFile(tmp_path / "emotion-cache.zip").namelist()) > 3 * 192
@@ -163,7 +164,7 @@ def three_classes(clips):
     return clips / "three.csv"
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS[1:], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", WITH_CLIPS, ids=lambda path: path.stem)
 def test_each_notebook_runs_alone_on_three_classes_of_ones_own(path, three_classes, cache, feature_set, tmp_path):
     (tmp_path / "cache").symlink_to(cache)
     settings = {**QUICK, "PROTOCOLS": ("actor",), "DATASET": str(three_classes)}
@@ -182,9 +183,7 @@ def test_each_notebook_runs_alone_with_nothing_lent_and_its_own_values(path, tmp
 
 def test_bad_clips_are_named_in_the_notebook_and_stop_nothing(bad_clips, tmp_path):
     root, _, expected = bad_clips
-    executed = notebooks.run(
-        NOTEBOOKS[0], {"ROOT": str(root), "DATASET": "ravdess"}, cwd=tmp_path, tell=lambda line: None
-    )
+    executed = notebooks.run(FIRST, {"ROOT": str(root), "DATASET": "ravdess"}, cwd=tmp_path, tell=lambda line: None)
     said = notebooks.text(executed)
     assert f"left out: {len(expected)}" in said and "digital silence" in said and "no face in any" in said
 
@@ -197,13 +196,13 @@ def test_the_whole_chain_runs_on_jax_where_tensorflow_cannot_be_imported(clips, 
     path = os.pathsep.join([str(blocker), str(runtime.PROJECT)])
     done = command(*words, "--out", "executed", *NOTEBOOKS, cwd=tmp_path, PYTHONPATH=path, KERAS_BACKEND="jax")
     assert done.returncode == 0, done.stderr
-    assert "on jax" in notebooks.text(nbformat.read(tmp_path / "executed" / NOTEBOOKS[3].name, 4))
+    assert "on jax" in notebooks.text(nbformat.read(tmp_path / "executed" / WITH_CLIPS[2].name, 4))
     summary = json.loads((tmp_path / "runs" / "demo" / "fusion" / "summary.json").read_text())
     assert summary["backend"] == "jax" and summary["n"] == 192
 
 
 def test_in_a_folder_without_the_suite_the_set_up_cell_says_what_to_set(tmp_path):
-    source = next(cell.source for cell in nbformat.read(NOTEBOOKS[0], 4).cells if cell.cell_type == "code")
+    source = next(cell.source for cell in nbformat.read(FIRST, 4).cells if cell.cell_type == "code")
     script = tmp_path / "set_up.py"
     script.write_text(source)
     elsewhere = {**os.environ, "PYTHONPATH": "", "PYTHONNOUSERSITE": "1"}
@@ -217,7 +216,7 @@ def test_the_set_up_cell_finds_a_copy_of_the_suite_here_above_or_below(place, tm
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy" / "helpers").symlink_to(runtime.PROJECT / "helpers")
     (tmp_path / "copy" / "notebooks").mkdir()
-    source = next(cell.source for cell in nbformat.read(NOTEBOOKS[0], 4).cells if cell.cell_type == "code")
+    source = next(cell.source for cell in nbformat.read(FIRST, 4).cells if cell.cell_type == "code")
     finding = source.split("from helpers import")[0] + "\nprint(sys.path[0])"
     done = subprocess.run([sys.executable, "-c", finding], cwd=tmp_path / place, capture_output=True, text=True)
     assert done.stdout.strip() == str(tmp_path / "copy"), done.stderr

@@ -1,0 +1,149 @@
+"""Notebook 00: chapter 2's equations and figures are all there, all checked, and the checks can fail."""
+
+import ast
+import re
+
+import matplotlib.pyplot as plt
+import nbformat
+import pytest
+
+from helpers import notebooks, runtime
+
+PATH = runtime.PROJECT / "notebooks" / "00_background.ipynb"
+EQUATIONS = [f"2.{number}" for number in range(1, 51)]
+FIGURES = [f"2.{number}" for number in range(1, 16)]
+
+
+def slug(heading):
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def sections():
+    """{heading: its cells}, in order; a section ends at the next heading of any level."""
+    found, cells = {}, []
+    for cell in nbformat.read(PATH, as_version=4).cells:
+        heading = re.search(r"^#+ (.+)$", cell.source, re.M) if cell.cell_type == "markdown" else None
+        if heading:
+            assert heading[1] not in found, f"two headings {heading[1]!r}"
+            cells = found[heading[1]] = []
+        cells.append(cell)
+    return found
+
+
+def code(cells):
+    return [cell.source for cell in cells if cell.cell_type == "code"]
+
+
+def text(cells):
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def index(heading):
+    """Rows of a table at the end: [(number, link)]."""
+    return re.findall(r"^\| (2\.\d+)(?:\\\*)? \| .+ \| \[.+\]\(#(.+)\) \|$", text(sections()[heading]), re.M)
+
+
+OF_EQUATIONS, OF_FIGURES = "Where is which equation", "Where is which figure"
+SECTION = {slug(heading): heading for heading in sections()}
+
+
+@pytest.mark.parametrize("heading, numbers", [(OF_EQUATIONS, EQUATIONS), (OF_FIGURES, FIGURES)])
+def test_the_tables_at_the_end_name_every_equation_and_figure_once_and_in_order(heading, numbers):
+    rows = index(heading)
+    assert [number for number, _ in rows] == numbers
+    for _, link in rows:
+        assert link in SECTION and f'<a name="{link}"></a>' in text(sections()[SECTION[link]])
+
+
+@pytest.mark.parametrize("number, link", index(OF_EQUATIONS))
+def test_an_equation_is_where_the_table_says_as_formula_and_as_code(number, link):
+    cells = sections()[SECTION[link]]
+    assert rf"\tag{{{number}}}" in text(cells)
+    assert re.search(rf"#.*\({re.escape(number)}\)", "\n".join(code(cells)))
+
+
+@pytest.mark.parametrize("number, link", index(OF_FIGURES))
+def test_a_figure_is_where_the_table_says_and_drawn_by_code(number, link):
+    cells = sections()[SECTION[link]]
+    assert re.search(rf"[Ff]igure {re.escape(number)}\b", text(cells))
+    assert re.search(r"drawings\.|\.plot\(", "\n".join(code(cells)))
+
+
+@pytest.mark.parametrize("link", dict(map(reversed, index(OF_EQUATIONS))))
+def test_every_section_with_an_equation_checks_something(link):
+    tree = ast.parse("\n".join(code(sections()[SECTION[link]])))
+    assert any(isinstance(node, ast.Assert) for node in ast.walk(tree))
+
+
+def test_the_notebook_runs_alone_in_an_empty_folder_and_leaves_nothing_there(tmp_path):
+    executed = notebooks.run(PATH, cwd=tmp_path, tell=lambda line: None)
+    assert not list(tmp_path.iterdir())
+    tree = ast.parse("\n".join(code(executed.cells)))
+    assert sum(isinstance(node, ast.Assert) for node in ast.walk(tree)) >= 60
+    drawn = sum("image/png" in out.get("data", {}) for cell in executed.cells for out in cell.get("outputs", []))
+    assert drawn >= len(FIGURES)
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory):
+    """The names that exist where each section starts: {heading: names}. Runs the whole notebook once."""
+    names, found = {"runtime": runtime}, {}
+    for heading, cells in sections().items():
+        found[heading] = dict(names)
+        if heading != "Set-up":
+            exec("\n".join(code(cells)), names)
+        plt.close("all")
+    return found
+
+
+PRINTED = "as the thesis prints it"
+
+
+@pytest.mark.parametrize(
+    "heading, right, wrong, why",
+    [
+        ("Multilayer perceptron", "b_j @ W_k + b_k", "b_k", "a bias lost"),
+        ("Multilayer perceptron", "np.tanh(H) @", "H @", "no activation"),
+        ("Sigmoid", "np.exp(-x)", "np.exp(x)", "sign"),
+        ("Sigmoid", "sigmoid(x) * (1 - sigmoid(x))", "sigmoid(x) * (1 + sigmoid(x))", "sign"),
+        ("Tanh", "np.exp(-2 * x)", "np.exp(-x)", "scale"),
+        ("Softmax", "e / e.sum", "e / e.max", "not normalised"),
+        ("ReLU", "np.where(x < 0, 0, x)", "np.where(x < 0, x, 0)", PRINTED),
+        ("Cross-entropy", "softmax(z[0]) - y[0]", "y[0] - softmax(z[0])", PRINTED),
+        ("Convolution", "turned = K[::-1, ::-1]", "turned = K", "kernel not turned"),
+        ("Padding", "np.pad(image, 1)", 'np.pad(image, 1, mode="edge")', "not zeros"),
+        ("Max-pooling", ".max(axis=(2, 3))", ".max(axis=(0, 1))", "wrong axes"),
+        ("LSTM", "f * c + i * c_hat", "i * c + f * c_hat", "gates swapped"),
+        ("GRU", "(1 - z) * h + z * h_hat  # (2.20)", "z * h + (1 - z) * h_hat", "gate turned"),
+        ("GRU", "(r * h) @", "h @", "no reset"),
+        ("Pre-emphasis", "samples[1:] - a", "samples[1:] + a", "low-pass"),
+        ("Hamming window", "np.arange(N + 1) / N)", "np.arange(N + 1) / (N + 1))", "period"),
+        ("Mel filter bank", "(1 + f / 700)  # (2.26)", "(1 + f / 600)", "corner frequency"),
+        ("Discrete cosine transform", "(m - 0.5)", "m", "half a band off"),
+        ("Soft attention", "np.tanh((h @ W_c)[:, None] + x @ W_x)", "((h @ W_c)[:, None] + x @ W_x)", "no tanh"),
+        ("Hard attention", "a.argmax(axis=1)", "a.argmin(axis=1)", "least likely"),
+        ("Batch normalisation", "variance + epsilon", "variance", "no epsilon"),
+        ("Batch normalisation", "0.99 * 1", "0.9 * 1", "momentum"),
+        ("Dropout", "r * y_l / p", "r * y_l", "not inverted"),
+        ("Gradient descent", "x = x - 0.1 * f_prime(x)", "x = f(x) - 0.1 * f_prime(x)", PRINTED),
+        ("Gradient descent", "(moved <= f(points))", "(f(points) - alpha * f_prime(points) <= f(points))", PRINTED),
+        ("Gradient descent", "/ len(X[i])", "", "sum, not mean"),
+        ("Stochastic gradient descent", "theta - eta", "theta + eta", "uphill"),
+        ("Adam", "beta_1 * m + (1 - beta_1) * g", "beta_1 * v + (1 - beta_2) * g", PRINTED),
+        ("Adam", "v / (1 - beta_2**t)", "v", "not corrected"),
+    ],
+)
+def test_a_wrong_formula_makes_its_section_stop(heading, right, wrong, why, before):
+    source = "\n".join(code(sections()[heading]))
+    assert right in source
+    plt.close("all")
+    exec(source, dict(before[heading]))
+    with pytest.raises(AssertionError):
+        exec(source.replace(right, wrong), dict(before[heading]))
+
+
+def test_the_solutions_of_the_exercises_hold(before):
+    solutions = re.findall(r"```python\n(.*?)```", text(sections()["Exercises"]), re.S)
+    assert len(solutions) == 3 and all("assert" in solution for solution in solutions)
+    for solution in solutions:
+        exec(solution, dict(before["Exercises"]))
