@@ -150,16 +150,28 @@ def face_strip(track, n=10, ax=None, title=None):
     return ax
 
 
-def frame_with_box(frame, box, ax=None, title=None):
-    """A whole frame with the face's box (top, right, bottom, left)."""
+def frames_with_boxes(frames, boxes, times, n=6, ax=None, title=None):
+    """n of a clip's frames side by side, each with its face's box (top, right, bottom, left) and its time in s."""
     import matplotlib.patches
 
-    ax = _axes(ax, 4.8, 3.6)
-    ax.imshow(frame)
-    top, right, bottom, left = box
-    frame_of_face = matplotlib.patches.Rectangle((left, top), right - left, bottom - top, fill=False, ec="lime", lw=2)
-    ax.add_patch(frame_of_face)
-    ax.set(title=title or "A kept frame and its face", xticks=[], yticks=[])
+    rows = np.linspace(0, len(frames) - 1, min(n, len(frames))).round().astype(int)
+    ax = _axes(ax, 12, 1.6)
+    height, width = frames[0].shape[:2]
+    ax.imshow(np.concatenate([frames[row] for row in rows], axis=1))
+    for place, (top, right, bottom, left) in enumerate(boxes[row] for row in rows):
+        corner, style = (left + place * width, top), {"fill": False, "ec": "lime", "lw": 1.5}
+        ax.add_patch(matplotlib.patches.Rectangle(corner, right - left, bottom - top, **style))
+    ax.set_xticks((np.arange(len(rows)) + 0.5) * width, [f"{times[row]:.2f} s" for row in rows])
+    ax.set(yticks=[], xlim=(0, width * len(rows)), ylim=(height, 0), title=title or "Kept frames and their faces")
+    return ax
+
+
+def spectrogram(samples, rate, ax=None, title=None):
+    """Energy over time and frequency, in decibel, from frames of 1024 samples."""
+    ax = _axes(ax, 8, 2.6)
+    # A floor 100 dB below full scale: the logarithm of digital silence has no value.
+    ax.specgram(samples + 1e-5, NFFT=1024, Fs=rate, noverlap=768, cmap="magma", vmin=-120)
+    ax.set(xlabel="seconds", ylabel="Hz", title=title or "Spectrogram", ylim=(0, min(rate / 2, 10_000)))
     return ax
 
 
