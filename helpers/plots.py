@@ -167,11 +167,11 @@ def frames_with_boxes(frames, boxes, times, n=6, ax=None, title=None):
 
 
 def spectrogram(samples, rate, ax=None, title=None):
-    """Energy over time and frequency, in decibel, from frames of 1024 samples."""
+    """Energy over time and frequency, in decibel, from frames of 2048 samples."""
     ax = _axes(ax, 8, 2.6)
     # A floor 100 dB below full scale: the logarithm of digital silence has no value.
-    ax.specgram(samples + 1e-5, NFFT=1024, Fs=rate, noverlap=768, cmap="magma", vmin=-120)
-    ax.set(xlabel="seconds", ylabel="Hz", title=title or "Spectrogram", ylim=(0, min(rate / 2, 10_000)))
+    ax.specgram(samples + 1e-5, NFFT=2048, Fs=rate, noverlap=1792, cmap="magma", vmin=-120)
+    ax.set(xlabel="seconds", ylabel="Hz", title=title or "Spectrogram", ylim=(0, min(rate / 2, 6000)))
     return ax
 
 
@@ -194,12 +194,35 @@ def mfcc(coefficients, times, ax=None, title=None):
     return ax
 
 
-def attention(weights, times, ax=None, title=None):
-    """Attention weights (T,) over time in seconds; the dotted line is what equal weights would be."""
-    ax = _axes(ax, 8, 2)
-    ax.fill_between(times, weights, step="mid", alpha=0.5)
-    ax.axhline(1 / len(weights), color="black", linestyle="dotted", linewidth=1)
-    ax.set(xlabel="seconds", ylabel="weight", title=title or "Attention over the clip", ylim=(0, None))
+def attended_faces(track, weights, n=12, ax=None, title=None):
+    """n of a FaceTrack's faces side by side, over each a bar as high as the attention it got.
+
+    Args:
+        track: FaceTrack of T faces.
+        weights: (T,), attention of each.
+    """
+    ax = _axes(ax, 12, 2.2)
+    rows = np.linspace(0, len(track.frames) - 1, min(n, len(track.frames))).round().astype(int)
+    size = track.frames.shape[1]
+    ax.imshow(np.concatenate(list(track.frames[rows]), axis=1))
+    middles = (np.arange(len(rows)) + 0.5) * size
+    ax.bar(middles, -size * weights[rows] / max(weights), 0.8 * size, color="C0", alpha=0.7)
+    ax.axhline(-size / len(weights) / max(weights), color="black", linestyle="dotted", linewidth=1)
+    ax.set_xticks(middles, [f"{t:.2f} s" for t in track.times[rows]])
+    ax.set(yticks=[], xlim=(0, size * len(rows)), ylim=(size, -1.05 * size))
+    ax.set_title(title or "Attention to each face; dotted: equal weights")
+    return ax
+
+
+def attended_sound(samples, rate, weights, times, ax=None, title=None):
+    """The waveform in grey, and over it the attention (T,) that each frame got, at its time in seconds."""
+    ax = waveform(samples, rate, ax)
+    ax.lines[-1].set_color("0.7")
+    over = ax.twinx()
+    over.fill_between(times, weights, step="mid", color="C0", alpha=0.45)
+    over.axhline(1 / len(weights), color="black", linestyle="dotted", linewidth=1)
+    over.set(ylabel="attention", ylim=(0, None))
+    ax.set_title(title or "Attention over the clip; dotted: equal weights")
     return ax
 
 
