@@ -43,7 +43,7 @@ demo: setup
 	@$(BIN)/python -m helpers.evaluation runs/$(RUN)
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 lab: setup
 	$(BIN)/python -m pip install --quiet jupyterlab

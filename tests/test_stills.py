@@ -1,5 +1,5 @@
 import gzip
-import os
+import random
 import subprocess
 import sys
 import tarfile
@@ -250,9 +250,10 @@ def test_a_csv_without_labels_is_refused_also_in_a_folder(tmp_path):
         (b"emotion,pixels,Usage\n", "no usable still.*its header and no row"),
         (b"emotion,pixels\n3,1 2 3\n", "no usable still.*3 pixels instead of 2304: f line 2"),
         (b"PK\x03\x04...", "is a zip archive: unpack it"),
-        (gzip.compress(b"emotion,pixels\n" + os.urandom(9000))[:5000], "cut short or damaged"),
+        (gzip.compress(b"emotion,pixels\n" + random.Random(0).randbytes(9000))[:5000], "cut short or damaged"),
         (b"\x1f\x8bno gzip at all", "cut short or damaged"),
     ],
+    ids=["empty", "no labels", "bytes", "header alone", "small", "zip", "half a gzip", "no gzip"],
 )
 def test_a_file_that_is_not_fer2013_says_what_it_is(tmp_path, content, words):
     (tmp_path / "f").write_bytes(content)
