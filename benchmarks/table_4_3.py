@@ -21,11 +21,11 @@ def main():
         recordings(options.root),
         "audio",
         published.TABLE_4_3,
-        options.protocol,
-        options.folds,
-        options.max_folds,
         options.out or runtime.workspace() / "runs" / "table_4_3" / options.protocol,
-        TrainConfig(**{**OPEN, "epochs": options.epochs}),
+        protocol=options.protocol,
+        n_folds=options.folds,
+        max_folds=options.max_folds,
+        train=TrainConfig(**{**OPEN, "epochs": options.epochs}),
         workers=options.workers,
     )
     rows = table.to_dict(orient="index")

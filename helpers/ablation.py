@@ -20,20 +20,7 @@ def grid(**knobs):
     return [dict(zip(knobs, values)) for values in itertools.product(*knobs.values())]
 
 
-def run(
-    features,
-    model,
-    rows,
-    protocol="random",
-    n_folds=10,
-    max_folds=None,
-    out=None,
-    train=None,
-    seed=0,
-    *,
-    progress=True,
-    workers=1,
-):
+def run(features, model, rows, out=None, **options):
     """Cross-validates a subsystem once for each row, on the same folds.
 
     Each row has its own folder of folds, so the call resumes like `training.cross_validate`: a finished fold is never
@@ -41,11 +28,12 @@ def run(
     each row.
 
     Args:
-        features, protocol, n_folds, max_folds, train, seed, progress, workers: as in `training.cross_validate`.
+        features: FeatureSet.
         model: "video" or "audio", the subsystem.
         rows: dicts of SubsystemConfig's fields that differ from the thesis' subsystem, such as `published.TABLE_4_1`
             or what `grid` gives. "thesis" may stand beside them: a published accuracy, carried into the table.
         out: folder; by default runs/ablation-<model>-<protocol> in the workspace.
+        options: protocol, n_folds, max_folds, train, seed, progress, workers, as in `training.cross_validate`.
 
     Returns:
         (results, table): {row's name: CVResult}, in the rows' order, and what `table` makes of them.
@@ -65,22 +53,11 @@ def run(
             raise ValueError(f"two rows of the ablation are {name(settings)}; leave one out")
         wanted[name(settings)] = settings
         published[name(settings)] = row.get("thesis")
-    out = pathlib.Path(out or runtime.workspace() / "runs" / f"ablation-{model}-{protocol}")
+    out = pathlib.Path(out or runtime.workspace() / "runs" / f"ablation-{model}-{options.get('protocol', 'random')}")
     results = {}
     for row_name, settings in wanted.items():
-        results[row_name] = training.cross_validate(
-            features,
-            model,
-            protocol,
-            n_folds,
-            max_folds,
-            out / row_name,
-            train,
-            seed,
-            progress=progress,
-            workers=workers,
-            **{model: settings},
-        )
+        options |= {model: settings, "out": out / row_name}
+        results[row_name] = training.cross_validate(features, model, **options)
         table(results, published).to_csv(out / "table.csv", index_label="row")
     return results, table(results, published)
 

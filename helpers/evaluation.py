@@ -84,7 +84,7 @@ def table(summaries):
         low, high = summary.get("accuracy_interval", (float("nan"),) * 2)
         rows[name]["95 % interval"] = f"{100 * low:.1f} to {100 * high:.1f}" if low == low else ""
         rows[name] |= {c: summary.get(c, "") for c in ("n", "folds", "protocol")}
-        rows[name]["parameters"] = f"{summary['parameters']:,}" if "parameters" in summary else ""
+        rows[name]["parameters"] = f"{summary['parameters']:,}" if summary.get("parameters") else ""
     return pd.DataFrame.from_dict(rows, orient="index").rename(
         columns={"uar": "UAR", "macro_f1": "macro F1", "n": "clips"}
     )

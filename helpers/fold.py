@@ -17,7 +17,7 @@ STATE_EVERY = 10  # seconds of training that a kill may cost at the most, and an
 
 
 def run(features, settings, streams, train_rows, test_rows, k, folder, subsystems, bar):
-    """Trains, predicts, and leaves `folder` complete or not at all; on the devices `runtime.distribute` found.
+    """Trains, predicts, and leaves `folder` complete or not at all.
 
     Args:
         features: FeatureSet.
@@ -32,11 +32,6 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, subsystem
     Raises:
         OSError: the fold could not be saved; what it learnt is kept where there is room for it.
     """
-    with runtime.sharing():
-        _run(features, settings, streams, train_rows, test_rows, k, folder, subsystems, bar)
-
-
-def _run(features, settings, streams, train_rows, test_rows, k, folder, subsystems, bar):
     import pandas as pd
 
     train, seed = TrainConfig(**settings["train"]), settings["seed"] * 1000 + k
@@ -144,7 +139,9 @@ def ready(network, train, steps):
     """
     made_of = (network.to_json(), [layer.trainable for layer in network.layers], train, steps, runtime.devices())
     if _last.get("made_of") != made_of:
+        sharing = keras.distribution.distribution()
         keras.backend.clear_session()
+        keras.distribution.set_distribution(sharing)  # which a new session forgets
         network.compile(optimiser(train, steps), "sparse_categorical_crossentropy", metrics=["accuracy"])
         network.optimizer.build(network.trainable_variables)
         start = [keras.ops.convert_to_numpy(variable) for variable in network.optimizer.variables]

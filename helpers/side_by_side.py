@@ -14,7 +14,7 @@ def run(jobs, workers, bar):
     """Runs folds in parallel processes.
 
     Args:
-        jobs: list of `fold.run`'s arguments without the bar.
+        jobs: list of dicts, `fold.run`'s arguments without the bar.
         workers: processes.
         bar: tqdm, moved as the folds' epochs are done.
 
@@ -24,7 +24,7 @@ def run(jobs, workers, bar):
     from joblib import Parallel, delayed
 
     ended = threading.Event()
-    progress = [job[6].with_name(f".{job[6].name}.epochs") for job in jobs]  # job[6]: the fold's folder
+    progress = [job["folder"].with_name(f".{job['folder'].name}.epochs") for job in jobs]
     watcher = threading.Thread(target=_follow, args=(progress, bar, ended), daemon=True)
     watcher.start()
     try:
@@ -46,7 +46,7 @@ def _one(job, path, backend, parent):
         os.environ |= {"KERAS_BACKEND": backend, **dict.fromkeys(one, "1")}
     from helpers import fold
 
-    fold.run(*job, _Bar(path, parent))
+    fold.run(**job, bar=_Bar(path, parent))
 
 
 class _Bar:

@@ -164,7 +164,7 @@ def load(out):
     if not (out / "summary.json").is_file():
         raise FileNotFoundError(f"{out} holds no finished cross-validation; run the notebook that trains it to its end")
     summary, settings = (json.loads((out / name).read_text()) for name in ("summary.json", "config.json"))
-    return _collect(out, summary["folds"], settings, summary["parameters"])
+    return _collect(out, summary["folds"], settings, summary.get("parameters"))
 
 
 def _claim(out, settings):
@@ -191,7 +191,11 @@ def _run_folds(features, settings, parts, out, subsystems, progress, workers):
     from tqdm.auto import tqdm
 
     streams, epochs = MODELS[settings["model"]], settings["train"]["epochs"]
-    jobs = [(features, settings, streams, *parts[k - 1], k, out / f"fold_{k}", subsystems) for k in todo]
+    common = {"features": features, "settings": settings, "streams": streams, "subsystems": subsystems}
+    jobs = [
+        {**common, "train_rows": parts[k - 1][0], "test_rows": parts[k - 1][1], "k": k, "folder": out / f"fold_{k}"}
+        for k in todo
+    ]
     with tqdm(total=len(parts) * epochs, desc=settings["model"], disable=not progress) as bar:
         bar.update((len(parts) - len(todo)) * epochs)
         if min(workers, len(todo)) > 1:
@@ -201,8 +205,9 @@ def _run_folds(features, settings, parts, out, subsystems, progress, workers):
             return
         from helpers import fold
 
-        for job in jobs:
-            fold.run(*job, bar)
+        with runtime.sharing():
+            for job in jobs:
+                fold.run(**job, bar=bar)
 
 
 def _collect(out, n_folds, settings, parameters):

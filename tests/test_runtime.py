@@ -82,19 +82,23 @@ TWO = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_co
 TRAIN = """
 import sys; sys.path.insert(0, "tests")
 import pathlib, tempfile, test_training as t
-from helpers import runtime
+from helpers import fold, runtime
 {line}
+seen, epoch_ends = set(), fold.Watch.on_epoch_end
+fold.Watch.on_epoch_end = lambda *a, **b: (seen.add(runtime.devices()), epoch_ends(*a, **b))
 out = pathlib.Path(tempfile.mkdtemp()) / "audio"
 predictions = t.run(out, t.toy({clips}), max_folds=1, train=t.TrainConfig(epochs=3, batch_size=16)).predictions
+print(*seen)
 print(*predictions.p_calm)
 """
 
 
 def train_on_two(clips, distribute):
-    said, *line = python(
+    said, seen, line = python(
         TRAIN.format(line="print(runtime.distribute())" if distribute else "print('alone')", clips=clips), **TWO
     ).splitlines()
-    return said, np.array(line[-1].split(), dtype=float)
+    assert seen == ("2" if distribute else "1"), "in the middle of the training"
+    return said, np.array(line.split(), dtype=float)
 
 
 def test_two_devices_share_each_batch_and_learn_what_one_learns():
