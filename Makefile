@@ -1,4 +1,4 @@
-# make demo | test | setup | lab | lint | bench CLIPS=dir | publish REPO=owner/name | lock      (see README.md)
+# make demo | test | browser | setup | lab | lint | bench CLIPS=dir | publish REPO=owner/name | lock   (see README.md)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,7 +18,7 @@ RUN ?= demo
 RUN_NOTEBOOK := $(BIN)/python -m helpers.notebooks run --out runs/$(RUN)/notebooks
 DATA := --set DATASET=$(DATASET) --set "ROOT=$(ROOT)" --set RUN=$(RUN) --set ACTORS=$(ACTORS)
 
-.PHONY: demo test setup lab lint bench publish lock clean
+.PHONY: demo test browser setup lab lint bench publish lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -44,6 +44,11 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+
+# The notebooks in a real JupyterLab; needs a Chromium on the PATH.
+browser: setup
+	$(BIN)/python -m pip install --quiet jupyterlab playwright
+	$(BIN)/python -m pytest -m browser
 
 lab: setup
 	$(BIN)/python -m pip install --quiet jupyterlab

@@ -65,6 +65,25 @@ def best_fold(predictions):
     return int(k), float(accuracy[k]), predictions[predictions.fold == k]
 
 
+def most_confident_wrong(predictions, classes, n=5):
+    """The wrong answers that were given with the greatest probability, worst first: the clips to look at.
+
+    Args:
+        predictions: DataFrame with clip_id, actor, label, prediction and the probabilities p_<emotion> ….
+        classes: the emotions' names.
+        n: how many at the most.
+
+    Returns:
+        DataFrame clip_id actor true said confidence; without rows where every answer is right.
+    """
+    wrong = predictions[predictions.label != predictions.prediction]
+    found = wrong[["clip_id", "actor"]].copy()
+    for name, column in (("true", "label"), ("said", "prediction")):
+        found[name] = [classes[number] for number in wrong[column]]
+    found["confidence"] = wrong[[f"p_{name}" for name in classes]].max(axis=1)
+    return found.nlargest(n, "confidence").reset_index(drop=True)
+
+
 def table(summaries):
     """The printed table: one row a system.
 

@@ -108,7 +108,8 @@ def _plain(text):
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
-def _setting(words):
+def setting(words):
+    """A setting of the command line, NAME=VALUE: (name, value), the value as Python reads it, or else as text."""
     name, equals, value = words.partition("=")
     if not equals or not name.isidentifier():
         raise argparse.ArgumentTypeError(f"{words!r} is not NAME=VALUE")
@@ -123,7 +124,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m helpers.notebooks", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="run")
     command = commands.add_parser("run", help="run notebooks in the order given; stops at the first error")
-    command.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE", dest="settings")
+    command.add_argument("--set", type=setting, action="append", default=[], metavar="NAME=VALUE", dest="settings")
     command.add_argument("--out", metavar="DIR", help="keep the executed copies here")
     command.add_argument("notebooks", nargs="+", metavar="NOTEBOOK")
     options = parser.parse_args(arguments)

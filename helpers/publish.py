@@ -1,4 +1,4 @@
-"""Stamps where the suite is published into every badge and set-up cell.
+"""Stamps where the suite is published into every badge, every set-up cell and CITATION.cff.
 
 python -m helpers.publish owner/name
 """
@@ -16,6 +16,7 @@ _HOME = re.compile(rf'(?<=Repository = "https://github\.com/)({_NAME})(?=")')
 _MARKS = (
     re.compile(rf"(?<=colab\.research\.google\.com/github/)({_NAME})(?=/blob/)"),
     re.compile(rf"(?<=https://github\.com/)({_NAME})(?=/(?:actions|blob|archive)|\.git|\)|$)", re.MULTILINE),
+    re.compile(rf'(?<=repository-code: "https://github\.com/)({_NAME})(?=")'),
     re.compile(rf'(?<=REPO = \\")({_NAME})(?=\\")'),  # in a notebook's JSON
 )
 
@@ -29,14 +30,14 @@ def stamped(project=PROJECT):
     """The files that name the published suite: {path: set of owner/name found in it}."""
     project = pathlib.Path(project)
     found = {}
-    for path in [project / "README.md", *sorted((project / "notebooks").glob("*.ipynb"))]:
+    for path in [project / "README.md", project / "CITATION.cff", *sorted((project / "notebooks").glob("*.ipynb"))]:
         text = path.read_text(encoding="utf-8")
         found[path] = {match for mark in _MARKS for match in mark.findall(text)}
     return found
 
 
 def stamp(repo, project=PROJECT):
-    """Writes `repo` into pyproject.toml, README badges and notebooks. Returns the files changed.
+    """Writes `repo` into pyproject.toml, README badges, CITATION.cff and notebooks. Returns the files changed.
 
     Raises:
         ValueError: `repo` is not owner/name.

@@ -2,10 +2,12 @@
 
 import contextlib
 import importlib.util
+import logging
 import os
 import pathlib
 import subprocess
 import sys
+import warnings
 
 PROJECT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -43,6 +45,13 @@ def choose_backend():
         os.environ["KERAS_BACKEND"] = "jax"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up chatter hides what a reader must see
     return os.environ.get("KERAS_BACKEND", "tensorflow")
+
+
+def _why():
+    """Why the backend is what it is."""
+    if not _there("tensorflow"):
+        return "TensorFlow is not installed here"
+    return "KERAS_BACKEND says so" if "KERAS_BACKEND" in os.environ else "Keras' default"
 
 
 def _there(module):
@@ -149,11 +158,18 @@ def report():
 
     device = accelerator()
     place = "Colab" if in_colab() else "CI" if os.environ.get("CI") else "this machine"
-    python, backend = platform.python_version(), keras.config.backend()
-    line = f"{place}: Python {python}, Keras {keras.__version__} on {backend}, {device}"
+    # What no reader can act on: tqdm's note that its bars are text here, TensorFlow's on functions traced anew.
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    logging.getLogger("tensorflow").addFilter(_only_errors)
+    python = platform.python_version()
+    line = f"{place}: Python {python}, Keras {keras.__version__} on {keras.config.backend()} ({_why()}), {device}"
     if in_colab() and device == "CPU":
         line += "\nNo accelerator: Runtime ▸ Change runtime type ▸ GPU makes training faster. Going on with the CPU."
     return line
+
+
+def _only_errors(record):
+    return record.levelno >= logging.ERROR
 
 
 def workspace():

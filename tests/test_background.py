@@ -66,7 +66,31 @@ def test_an_equation_is_where_the_table_says_as_formula_and_as_code(number, link
 def test_a_figure_is_where_the_table_says_and_drawn_by_code(number, link):
     cells = sections()[SECTION[link]]
     assert re.search(rf"[Ff]igure {re.escape(number)}\b", text(cells))
-    assert re.search(r"drawings\.|\.plot\(", "\n".join(code(cells)))
+    assert re.search(r"(drawings|cells|pictures)\.|\.plot\(", "\n".join(code(cells)))
+
+
+LATER = re.findall(
+    r"^\| ((?:Figure|Table) [34]\.\d) \| .+ \| \[.+\]\((.+)\) \|$", text(sections()["Chapters 3 and 4"]), re.M
+)
+
+
+def test_every_figure_and_table_of_chapters_3_and_4_has_its_notebook():
+    names = [f"Figure 3.{n}" for n in range(1, 8)] + [f"Figure 4.{n}" for n in range(1, 5)]
+    assert [name for name, _ in LATER] == names + [f"Table 4.{n}" for n in range(1, 7)]
+
+
+@pytest.mark.parametrize("name, notebook", LATER)
+def test_what_a_notebook_is_said_to_show_of_chapters_3_and_4_it_shows(name, notebook):
+    kind, number = name.split()
+    cells = nbformat.read(PATH.parent / notebook, as_version=4).cells
+    said = rf"{kind}s? (?:[34]\.\d (?:and|to) )?{re.escape(number)}\b"
+    for place, cell in enumerate(cells):
+        # The cell that shows it follows, perhaps after the cell that trains what it shows.
+        after = "\n".join(code(cells[place : place + 5]))
+        shows = re.search(r"(plots|pictures|diagram)\.|evaluation\.table|published\.table|table_of_rows", after)
+        if cell.cell_type == "markdown" and re.search(said, cell.source, re.I) and shows:
+            return
+    raise AssertionError(f"{notebook} does not show {name}")
 
 
 @pytest.mark.parametrize("link", dict(map(reversed, index(OF_EQUATIONS))))

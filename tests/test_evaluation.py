@@ -52,3 +52,13 @@ def test_the_command_prints_the_table_or_says_what_is_missing(tmp_path, capsys):
 def test_the_best_fold_is_the_one_with_most_right_and_comes_with_its_clips():
     k, accuracy, rows = evaluation.best_fold(PREDICTIONS)
     assert (k, accuracy) == (1, 0.75) and len(rows) == 4
+
+
+def test_the_most_confident_wrong_answers_come_worst_first_and_say_what_was_said():
+    rows = PREDICTIONS.assign(clip_id=list("abcdef"), actor=1, p_calm=[0.9, 0.8, 0.3, 0.1, 0.7, 0.6])
+    rows["p_happy"] = 1 - rows.p_calm
+    worst = evaluation.most_confident_wrong(rows, ("calm", "happy"))
+    assert worst.clip_id.tolist() == ["c", "f"] and worst.confidence.tolist() == pytest.approx([0.7, 0.6])
+    assert worst[["true", "said"]].to_numpy().tolist() == [["calm", "happy"], ["happy", "calm"]]
+    assert len(evaluation.most_confident_wrong(rows, ("calm", "happy"), n=1)) == 1
+    assert evaluation.most_confident_wrong(rows[:2], ("calm", "happy")).empty

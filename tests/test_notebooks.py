@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -36,6 +37,21 @@ def notebook(tmp_path, *sources, tags=("parameters",)):
     path = tmp_path / "small.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     return path
+
+
+def with_solutions(path, folder):
+    """A copy of a notebook in which the solution of each exercise follows as a cell."""
+    stored = nbformat.read(path, as_version=4)
+    for answer in solutions(stored):
+        stored.cells.append(nbformat.v4.new_code_cell(answer))
+    nbformat.write(stored, folder / path.name)
+    return folder / path.name
+
+
+def solutions(stored):
+    text = "\n".join(cell.source for cell in stored.cells if cell.cell_type == "markdown")
+    folded = re.findall(r"<details>\n<summary>Solution</summary>\n(.*?)</details>", text, re.S)
+    return [re.search(r"```python\n(.*?)```", answer, re.S)[1] for answer in folded]
 
 
 def command(*arguments, cwd, **env):
@@ -86,14 +102,19 @@ def test_values_are_read_as_python_or_else_as_text(tmp_path):
     assert "('x', 1.5) '/some/where'" in notebooks.text(nbformat.read(path, 4))
 
 
+def in_order_settings(clips):
+    return {**QUICK, "ROOT": str(clips), "DATASET": "synthetic", "TABLE_ROWS": 2}
+
+
 @pytest.fixture(scope="module")
 def in_order(clips, cache, feature_set, tmp_path_factory):
-    """Notebooks 01 to 05 one after the other in one folder: {name: executed notebook}."""
-    folder = tmp_path_factory.mktemp("in_order")
+    """Notebooks 01 to 05 with their exercises solved, one after the other in one folder: {name: executed notebook}."""
+    folder, copies = tmp_path_factory.mktemp("in_order"), tmp_path_factory.mktemp("copies")
     (folder / "cache").symlink_to(cache)
-    settings = {**QUICK, "ROOT": str(clips), "DATASET": "synthetic", "TABLE_ROWS": 2}
+    settings = in_order_settings(clips)
     quiet = {"tell": lambda line: None, "cwd": folder}
-    return folder, {path.name: notebooks.run(path, settings, **quiet) for path in [FIRST, *WITH_CLIPS]}
+    paths = [with_solutions(path, copies) for path in (FIRST, *WITH_CLIPS)]
+    return folder, {path.name: notebooks.run(path, settings, **quiet) for path in paths}
 
 
 def test_notebooks_01_to_05_run_in_order_and_leave_results_and_figures(in_order):
@@ -132,15 +153,82 @@ def test_every_table_and_figure_of_chapter_4_is_there(in_order):
     assert {f"attention_{model}.png" for model in ("video", "audio", "fusion")} <= pictures
 
 
+def test_every_exercise_has_a_solution_that_runs(in_order):
+    for path in (FIRST, *WITH_CLIPS):
+        stored = nbformat.read(path, as_version=4)
+        asked = re.findall(r"^\*\*\d\.\*\* ", stored.cells[-1].source, re.M)
+        assert stored.cells[-1].source.startswith("## Exercises") and 2 <= len(asked) == len(solutions(stored)) <= 3
+        last = [cell for cell in in_order[1][path.name].cells if cell.cell_type == "code"][-len(asked) :]
+        assert [cell.source for cell in last] == solutions(stored)
+        assert all(cell.execution_count for cell in last)
+
+
+def test_the_surest_wrong_answers_can_be_watched_and_heard(in_order):
+    for name, player in (
+        ("02_video_subsystem", "<video"),
+        ("03_audio_subsystem", "<audio"),
+        ("05_evaluation", "<video"),
+    ):
+        cell = next(c for c in in_order[1][f"{name}.ipynb"].cells if "worst.itertuples()" in c.source)
+        shown = [output.data.get("text/html", "") for output in cell.outputs if output.output_type == "display_data"]
+        assert shown and all(player in html for html in shown)
+
+
 def test_a_reader_is_told_what_differs_from_the_thesis(in_order):
     assert "GRU_UNITS 8 (512)" in notebooks.text(in_order[1]["02_video_subsystem.ipynb"])
 
 
-def test_evaluation_takes_the_earlier_results_and_trains_nothing(in_order):
+def test_evaluation_takes_the_earlier_results_and_trains_nothing(in_order, clips):
     folder, _ = in_order
     stamps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")}
-    notebooks.run(WITH_CLIPS[-1], {"RUN": "demo"}, cwd=folder, tell=lambda line: None)
+    notebooks.run(WITH_CLIPS[-1], {"RUN": "demo", "ROOT": str(clips)}, cwd=folder, tell=lambda line: None)
     assert stamps and {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")} == stamps
+
+
+def shown(executed):
+    """What a reader sees under each cell, the moving progress bars left out: {source: outputs}."""
+    return {
+        cell.source: [
+            output.get("text") or output.data
+            for output in cell.outputs
+            if output.output_type != "stream" or output.name == "stdout"
+        ]
+        for cell in executed.cells
+        if cell.cell_type == "code"
+    }
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        path if path.stem.startswith("03") else pytest.param(path, marks=pytest.mark.slow)
+        for path in (FIRST, *WITH_CLIPS)
+    ],
+    ids=lambda path: path.stem,
+)
+def test_run_twice_in_a_row_a_notebook_shows_the_same_and_trains_nothing(path, in_order, clips):
+    folder, executed = in_order
+    stamps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")}
+    again = shown(notebooks.run(path, in_order_settings(clips), cwd=folder, tell=lambda line: None))
+    before = shown(executed[path.name])
+    for source, outputs in again.items():
+        assert outputs == before[source], source
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")} == stamps
+
+
+def test_changing_gru_units_keeps_the_mfcc_and_trains_anew(in_order, clips):
+    folder, _ = in_order
+    shutil.copytree(folder / "runs" / "demo", folder / "runs" / "knob")
+    mfcc = {path: path.stat().st_mtime_ns for path in folder.glob("cache/mfcc-*/*")}
+    settings = {**QUICK, "ROOT": str(clips), "RUN": "knob", "PROTOCOLS": ("random",), "GRU_UNITS": 6}
+    notebooks.run(WITH_CLIPS[1], settings, cwd=folder, tell=lambda line: None)
+    assert len(mfcc) >= 192 and {path: path.stat().st_mtime_ns for path in folder.glob("cache/mfcc-*/*")} == mfcc
+    units = {
+        path.parent.name.partition(".")[2] == "": json.loads(path.read_text())["audio"]["gru_units"]
+        for path in folder.glob("runs/knob/audio*/config.json")
+        if path.parent.name.partition(".")[0] == "audio"
+    }
+    assert units == {True: 6, False: 8}, "the new folds in place, the old ones kept beside them"
 
 
 def test_notebook_01_runs_alone_in_an_empty_folder(clips, cache, feature_set, tmp_path):

@@ -1,3 +1,5 @@
+import types
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -7,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import evaluation, faces, plots, training
+from helpers import evaluation, faces, pictures, plots, training
 
 HISTORY = pd.DataFrame({"fold": [1, 1, 2, 2], "epoch": [1, 2, 1, 2], "accuracy": [0.2, 0.6, 0.4, 0.8]})
 
@@ -41,21 +43,22 @@ def _closed():
 def test_every_picture_is_drawn_on_the_given_axes_and_returned():
     track = faces.FaceTrack(np.zeros((3, 48, 48, 3), np.uint8), np.ones(3, bool), np.ones((3, 4)), np.arange(3.0))
     table = pd.DataFrame({"actor": [1, 1, 2, 2]})
+    clips = types.SimpleNamespace(actor=[1, 1, 2, 2], label=[0, 1, 0, 1], classes=("calm", "happy"))
     summary = {"average": 0.5, "fold_accuracy": [0.4, 0.6], "chance": 0.2}
     predictions = table.assign(label=[0, 1, 0, 1], prediction=0, p_calm=[0.9, 0.6, 0.7, 1], p_happy=[0.1, 0.4, 0.3, 0])
     for draw in (
         lambda ax: plots.confusion(np.eye(2, dtype=int), ("calm", "happy"), ax),
         lambda ax: plots.curves(HISTORY, ax=ax),
-        lambda ax: plots.gallery(track.frames, np.array([1, 1, 0]), ("calm", "happy", "sad"), ax=ax),
-        lambda ax: plots.folds(table, [([0, 1], [2, 3]), ([2, 3], [0, 1])], ax),
+        lambda ax: pictures.gallery(track.frames, np.array([1, 1, 0]), ("calm", "happy", "sad"), ax=ax),
+        lambda ax: plots.folds(clips, [([0, 1], [2, 3]), ([2, 3], [0, 1])], ax),
         lambda ax: plots.systems({"audio": summary}, {"audio": 0.7}, ax),
-        lambda ax: plots.face_strip(track, ax=ax),
-        lambda ax: plots.frames_with_boxes(list(np.zeros((3, 9, 9, 3), np.uint8)), track.boxes, track.times, ax=ax),
-        lambda ax: plots.spectrogram(np.random.default_rng(0).normal(size=9000), 8000, ax),
-        lambda ax: plots.waveform(np.zeros(100), 100, ax),
-        lambda ax: plots.mfcc(np.random.default_rng(0).normal(size=(5, 13)), np.arange(5.0), ax),
-        lambda ax: plots.attended_faces(track, np.array([0.2, 0.5, 0.3]), ax=ax),
-        lambda ax: plots.attended_sound(np.zeros(100), 100, np.full(4, 0.25), np.arange(4.0), ax),
+        lambda ax: pictures.face_strip(track, ax=ax),
+        lambda ax: pictures.frames_with_boxes(list(np.zeros((3, 9, 9, 3), np.uint8)), track.boxes, track.times, ax=ax),
+        lambda ax: pictures.spectrogram(np.random.default_rng(0).normal(size=9000), 8000, ax),
+        lambda ax: pictures.waveform(np.zeros(100), 100, ax),
+        lambda ax: pictures.mfcc(np.random.default_rng(0).normal(size=(5, 13)), np.arange(5.0), ax),
+        lambda ax: pictures.attended_faces(track, np.array([0.2, 0.5, 0.3]), ax=ax),
+        lambda ax: pictures.attended_sound(np.zeros(100), 100, np.full(4, 0.25), np.arange(4.0), ax),
         lambda ax: plots.reliability(predictions, ax),
         lambda ax: plots.by_actor(predictions, ax),
         lambda ax: plots.ablation(ABLATION, ax),
@@ -71,6 +74,13 @@ def test_the_curve_is_the_mean_of_the_folds_over_their_own_epochs():
     ax = plots.curves(HISTORY)
     bold = max(ax.lines, key=lambda line: line.get_linewidth())
     assert bold.get_xdata().tolist() == [1, 2] and np.allclose(bold.get_ydata(), [0.3, 0.7])
+
+
+def test_the_folds_are_drawn_by_actor_and_by_emotion():
+    clips = types.SimpleNamespace(actor=[1, 1, 2, 2], label=[0, 1, 0, 1], classes=("calm", "happy"))
+    ax = plots.folds(clips, [([2, 3], [0, 1]), ([0, 1], [2, 3])])
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["actor 1", "actor 2", "", "calm", "happy"]
+    assert [text.get_text() for text in ax.texts] == ["2", "0", "1", "1", "0", "2", "1", "1"]
 
 
 def test_the_confusion_picture_shows_per_cent_of_each_true_emotion():

@@ -9,7 +9,7 @@ from helpers.runtime import PROJECT
 @pytest.fixture
 def copy(tmp_path):
     shutil.copytree(PROJECT / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns(".*"))
-    for name in ("README.md", "pyproject.toml"):
+    for name in ("README.md", "CITATION.cff", "pyproject.toml"):
         shutil.copy(PROJECT / name, tmp_path)
     return tmp_path
 
@@ -22,7 +22,7 @@ def test_every_badge_and_set_up_cell_names_the_one_place():
 def test_publishing_stamps_every_badge_and_set_up_cell_and_can_be_repeated(copy):
     for repo in ("ada/emotions", "grace.h/emo-tions_2"):
         changed = publish.stamp(repo, copy)
-        assert len(changed) == 2 + len(list((copy / "notebooks").glob("*.ipynb")))
+        assert len(changed) == 3 + len(list((copy / "notebooks").glob("*.ipynb")))
         assert publish.where(copy) == repo
         for path, found in publish.stamped(copy).items():
             assert found == {repo}, path

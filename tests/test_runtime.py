@@ -23,17 +23,20 @@ def test_importing_helpers_imports_nothing_heavy():
 
 
 def test_without_tensorflow_jax_is_chosen(tmp_path):
-    code = "import helpers, keras, importlib.util as u; print(keras.config.backend(), u.find_spec('tensorflow'))"
+    code = "from helpers import runtime; import keras; print(keras.config.backend(), runtime.report())"
     path = os.pathsep.join([str(no_tensorflow.hide(tmp_path)), str(runtime.PROJECT)])
     environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env={**environment, "PYTHONPATH": path}
     )
-    assert done.stdout.strip() == "jax None", done.stderr
+    backend, report = done.stdout.strip().split(" ", 1)
+    assert backend == "jax" and "on jax (TensorFlow is not installed here)" in report, done.stderr
 
 
 def test_a_backend_that_was_asked_for_is_kept():
-    assert python("import helpers, keras; print(keras.config.backend())", KERAS_BACKEND="jax") == "jax"
+    code = "from helpers import runtime; import keras; print(keras.config.backend(), runtime.report())"
+    said = python(code, KERAS_BACKEND="jax")
+    assert said.startswith("jax ") and "on jax (KERAS_BACKEND says so)" in said
 
 
 def test_helpers_never_imports_a_backend_itself():
@@ -115,3 +118,17 @@ def test_a_last_batch_that_two_devices_cannot_share_is_filled_up_and_every_clip_
 
 def test_one_device_is_said_and_changes_nothing():
     assert python("from helpers import runtime; print(runtime.distribute(), runtime.devices())").endswith("CPU 1")
+
+
+def test_a_reader_sees_no_note_that_nobody_can_act_on():
+    code = """
+import logging, warnings
+from helpers import runtime
+print(runtime.report()[:0])
+logging.getLogger("tensorflow").warning("5 out of the last 9 calls triggered tf.function retracing")
+warnings.warn("IProgress not found. Please update jupyter and ipywidgets.")
+logging.getLogger("tensorflow").error("out of memory")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=runtime.PROJECT)
+    said = done.stdout + done.stderr
+    assert "out of memory" in said and "retracing" not in said and "IProgress" not in said

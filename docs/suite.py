@@ -1,0 +1,51 @@
+"""Draws docs/suite.png, how the notebooks hang together:  python docs/suite.py"""
+
+import pathlib
+
+from helpers import plots
+from helpers.drawings import _BLUE, _GREY, _ORANGE, _box, _canvas, _wire
+
+NOTEBOOKS = {  # number and title: place
+    "00\nBackground": (1.3, 4.6),
+    "01\nDownload and\npreprocess": (1.3, 2.4),
+    "02\nVideo": (6.4, 4.0),
+    "03\nAudio": (6.4, 2.4),
+    "04\nFusion": (6.4, 0.8),
+    "05\nEvaluation": (11.3, 2.4),
+}
+FILES = {
+    "cache/\nfaces, VGG16's 512\nnumbers, MFCC": (3.9, 2.4),
+    "runs/…/video": (8.9, 4.0),
+    "runs/…/audio": (8.9, 2.4),
+    "runs/…/fusion": (8.9, 0.8),
+    "table.csv,\nfigures": (13.5, 2.4),
+}
+
+
+def suite():
+    """The drawing: blue are notebooks, orange what each leaves for the next."""
+    ax = _canvas(None, 11, 4.2, (0.2, 14.6), (-0.3, 5.4))
+    for text, (x, y) in NOTEBOOKS.items():
+        _box(ax, x, y, text, 1.7, 1.05, _BLUE, size=9)
+    for text, (x, y) in FILES.items():
+        _box(ax, x, y, text, 1.9, 1.05 if "\n" in text else 0.6, _ORANGE, dashed=True, size=8)
+    _wire(ax, (2.15, 2.4), (2.95, 2.4))
+    _wire(ax, (12.15, 2.4), (12.55, 2.4))
+    for y in (4.0, 2.4, 0.8):
+        _wire(ax, (4.85, 2.4), (5.2, 2.4), (5.2, y), (5.55, y))
+        _wire(ax, (7.25, y), (7.95, y))
+        _wire(ax, (9.85, y), (10.15, y), (10.15, 2.4), (10.45, 2.4))
+    ax.text(1.3, 3.85, "stands alone: the equations", ha="center", fontsize=8, color=_GREY)
+    ax.text(
+        7.4,
+        -0.15,
+        "Each also runs alone: what an earlier one would have left (dashed) it then makes itself.",
+        ha="center",
+        fontsize=9,
+        color=_GREY,
+    )
+    return ax
+
+
+if __name__ == "__main__":
+    plots.save(suite(), pathlib.Path(__file__).with_suffix(".png"))

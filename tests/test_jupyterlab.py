@@ -1,0 +1,195 @@
+"""The notebooks as a reader sees them: a real JupyterLab, driven by a headless Chromium.
+
+`make browser` runs them on the smallest training; LAB_FULL=1 leaves the notebooks their own values, SCREENSHOTS=DIR
+keeps a picture of every figure in its place on the page.
+"""
+
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+import requests
+from test_notebooks import BACKGROUND, NOTEBOOKS, QUICK
+
+from helpers import notebooks, runtime
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+QUIET = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+QUIET += " --disable-component-update --disable-sync"
+MINUTES = 120 if os.environ.get("LAB_FULL") else 30  # a notebook may take, on a busy machine
+TOKEN = "a-reader"
+# Every cell stays in the page however far it is scrolled away, and nothing is asked of the reader or of the network.
+SETTINGS = {
+    "notebook-extension/tracker": '{"windowingMode": "none"}',
+    "apputils-extension/notification": '{"fetchNews": "false", "checkForUpdates": false}',
+}
+POPUPS = ".jp-Dialog, .Toastify__toast"
+# All that was asked for has been computed (after an error: been dropped), or a dialog is in the way.
+DONE = """popups => {
+    const prompts = [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")].map(e => e.textContent);
+    const idle = document.querySelector(".jp-Notebook-ExecutionIndicator[data-status=idle]");
+    return document.querySelector(popups) ||
+        (idle && prompts.some(text => /\\d/.test(text)) && !prompts.some(text => text.includes("*")));
+}"""
+PLAYABLE = "[...document.querySelectorAll('.jp-OutputArea-output :is(audio, video)')].every(e => e.duration > 0)"
+# In the middle of the page, loaded, and with nothing in front of it.
+VISIBLE = """img => {
+    img.scrollIntoView({block: "center"});
+    const box = img.getBoundingClientRect();
+    const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+    return img.complete && img.naturalWidth > 0 && box.width > 0 && top === img;
+}"""
+
+
+@pytest.fixture(scope="module")
+def folder(clips, cache, feature_set, tmp_path_factory):
+    """A copy of the suite, with clips and cache lent, since making them is tested elsewhere."""
+    folder = tmp_path_factory.mktemp("lab")
+    for name in ("notebooks", "helpers"):
+        shutil.copytree(runtime.PROJECT / name, folder / name, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    (folder / "data").mkdir()
+    (folder / "data" / "synthetic").symlink_to(clips)
+    (folder / "cache").symlink_to(cache)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    """The address of a JupyterLab of its own, with nobody's settings but ours; it and its kernels end with it."""
+    pytest.importorskip("jupyterlab")
+    jupyter = folder / "jupyter"
+    for name, text in SETTINGS.items():
+        path = jupyter / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    own = {f"JUPYTER_{name}_DIR": str(jupyter / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
+    own |= {f"JUPYTERLAB_{name}_DIR": str(jupyter / name.lower()) for name in ("SETTINGS", "WORKSPACES")}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = [f"--port={port}", "--ServerApp.port_retries=0", "--no-browser", "--allow-root"]
+    options += [f"--IdentityProvider.token={TOKEN}", "--LabApp.extension_manager=readonly"]
+    words = [sys.executable, "-m", "jupyterlab", "notebooks", *options]
+    url = f"http://127.0.0.1:{port}"
+    log = folder / "jupyterlab.log"
+    with log.open("w") as file:
+        env = {**os.environ, **own, "IPYTHONDIR": str(jupyter / "ipython")}
+        process = subprocess.Popen(words, cwd=folder, env=env, stdout=file, stderr=file)
+    try:
+        wait_for(lambda: process.poll() is not None or answers(f"{url}/api"), 120)
+        assert process.poll() is None, log.read_text()
+        yield url
+    finally:
+        process.terminate()  # JupyterLab ends its kernels before itself
+        process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def browser(server):
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no chromium, chromium-browser or google-chrome on the PATH")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, server):
+    """An empty page that sees this machine only; kernels it starts end with it."""
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(120_000)
+    page.route(lambda url: not url.startswith((server, "data:", "blob:")), lambda route: route.abort())
+    yield page
+    page.close()
+    kernels = f"{server}/api/kernels"
+    for kernel in requests.get(kernels, params={"token": TOKEN}).json():
+        requests.delete(f"{kernels}/{kernel['id']}", params={"token": TOKEN}).raise_for_status()
+
+
+def wait_for(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"nothing in {seconds} s"
+        time.sleep(0.2)
+
+
+def answers(url):
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+def with_settings(path, settings):
+    """Puts a cell of settings after the one tagged `parameters`."""
+    stored = nbformat.read(path, as_version=4)
+    known = notebooks.parameters(stored)
+    lines = [f"{name} = {value!r}" for name, value in settings.items() if name in known]
+    at = next(i for i, cell in enumerate(stored.cells) if "parameters" in cell.metadata.get("tags", []))
+    stored.cells.insert(at + 1, nbformat.v4.new_code_cell("\n".join(lines) or "pass"))
+    nbformat.write(stored, path)
+
+
+def run_all(page, server, path):
+    """Opens a notebook, runs all its cells and saves it, all with the menus; the saved notebook is returned."""
+    page.goto(f"{server}/lab/tree/{path.name}?reset&token={TOKEN}")
+    page.locator(".jp-Toolbar-kernelName", has_text="Python 3").first.wait_for()
+    choose(page, "Run", "Run All Cells")
+    page.wait_for_function(DONE, arg=POPUPS, polling=1000, timeout=MINUTES * 60_000)
+    assert not page.locator(POPUPS).all_inner_texts()
+    choose(page, "File", "Save Notebook")
+    page.locator(".lm-TabBar-tab.jp-mod-current:not(.jp-mod-dirty)").wait_for()
+    return nbformat.read(path, as_version=4)
+
+
+def choose(page, menu, entry):
+    page.locator(".lm-MenuBar-item", has_text=menu).click()
+    page.locator(".lm-Menu-item", has=page.get_by_text(entry, exact=True)).click()
+
+
+def outputs(stored, kind):
+    return [output for cell in stored.cells for output in cell.get("outputs", []) if output.output_type == kind]
+
+
+def check(page, stored, shots):
+    """No error, every cell computed, every figure to be seen and every clip to be played; the number of figures."""
+    assert [f"{error.ename}: {error.evalue}" for error in outputs(stored, "error")] == []
+    code = [cell for cell in stored.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    shots.mkdir(parents=True, exist_ok=True)
+    figures = page.locator(".jp-OutputArea-output img").all()
+    for number, figure in enumerate(figures):
+        assert figure.evaluate(VISIBLE), f"figure {number}"
+        page.screenshot(path=shots / f"{number:02}.png")
+    page.wait_for_function(PLAYABLE)
+    assert not page.locator(POPUPS).all_inner_texts()
+    return len(figures)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_notebook_runs_in_jupyterlab_and_shows_its_figures(path, folder, server, page, tmp_path):
+    copy = folder / "notebooks" / path.name
+    if not os.environ.get("LAB_FULL"):
+        with_settings(copy, QUICK)
+    stored = run_all(page, server, copy)
+    shown = check(page, stored, pathlib.Path(os.environ.get("SCREENSHOTS", tmp_path)) / path.stem)
+    drawn = [o for kind in ("display_data", "execute_result") for o in outputs(stored, kind) if "image/png" in o.data]
+    assert shown == len(drawn) > 0
+
+
+def test_a_cell_that_raises_is_found(folder, server, page, tmp_path):
+    path = folder / "notebooks" / "raises.ipynb"
+    cells = [nbformat.v4.new_code_cell(source) for source in ("1 + 1", "1 / 0", "2 + 2")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=nbformat.read(BACKGROUND, 4).metadata), path)
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        check(page, run_all(page, server, path), tmp_path)
