@@ -76,7 +76,7 @@ def folds(table, parts, ax=None, title=None):
     counts = np.hstack([by_actor, np.full((len(parts), 1), np.nan), by_class])
     ax = _axes(ax, max(5.0, 0.42 * counts.shape[1] + 1.5), 0.4 * len(parts) + 1.9)
     options = {"fmt": ".0f", "cmap": "Blues", "cbar": False, "linewidths": 0.5, "annot_kws": {"size": 8}}
-    names = [f"actor {a}" if len(actors) <= 10 else a for a in actors] + ["", *table.classes]
+    names = [*(f"actor {a}" for a in actors), "", *table.classes]
     seaborn.heatmap(counts, annot=True, xticklabels=names, yticklabels=range(1, len(parts) + 1), ax=ax, **options)
     ax.tick_params(axis="x", rotation=60, length=0)
     ax.tick_params(axis="y", rotation=0)

@@ -92,7 +92,7 @@ def test_a_notebook_opens_with_what_for_whom_how_long_and_what_it_leaves(path):
     for heading in ("What this is.", "For whom.", "How long.", "What it leaves behind."):
         assert f"**{heading}**" in first
     takes = re.search(r"\*\*How long\.\*\* (.+)", first)[1]
-    assert re.search(r"minute|second", takes)
+    assert re.search(r"minute|second", takes, re.I) and re.search(r"\d GB of memory", takes)
 
 
 def test_the_citation_is_complete_and_names_thesis_and_data():
