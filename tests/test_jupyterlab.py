@@ -4,6 +4,7 @@
 keeps a picture of every figure in its place on the page.
 """
 
+import importlib.util
 import os
 import pathlib
 import shutil
@@ -19,9 +20,15 @@ from test_notebooks import BACKGROUND, NOTEBOOKS, QUICK
 
 from helpers import notebooks, runtime
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+MISSING = [name for name in ("jupyterlab", "playwright") if importlib.util.find_spec(name) is None]
+MISSING += [] if CHROMIUM else ["a Chromium on the PATH"]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}; see `make browser`"),
+]
+
 QUIET = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
 QUIET += " --disable-component-update --disable-sync"
 MINUTES = 120 if os.environ.get("LAB_FULL") else 30  # a notebook may take, on a busy machine
@@ -64,7 +71,6 @@ def folder(clips, cache, feature_set, tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(folder):
     """The address of a JupyterLab of its own, with nobody's settings but ours; it and its kernels end with it."""
-    pytest.importorskip("jupyterlab")
     jupyter = folder / "jupyter"
     for name, text in SETTINGS.items():
         path = jupyter / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
@@ -89,27 +95,39 @@ def server(folder):
         yield url
     finally:
         process.terminate()  # JupyterLab ends its kernels before itself
-        process.wait(60)
+        try:
+            process.wait(300)
+        finally:
+            process.kill()
 
 
 @pytest.fixture(scope="module")
 def browser(server):
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("no chromium, chromium-browser or google-chrome on the PATH")
-    with playwright.sync_playwright() as driver:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET.split())
         yield browser
         browser.close()
 
 
 @pytest.fixture
-def page(browser, server):
-    """An empty page that sees this machine only; kernels it starts end with it."""
+def pictures(request, tmp_path):
+    """A folder for what the page looked like."""
+    name = request.node.name.split("[")[-1].rstrip("]")
+    folder = pathlib.Path(os.environ.get("SCREENSHOTS", tmp_path)) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def page(browser, server, pictures):
+    """An empty page that sees this server only; kernels it starts end with it."""
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
     page.set_default_timeout(120_000)
     page.route(lambda url: not url.startswith((server, "data:", "blob:")), lambda route: route.abort())
     yield page
+    page.screenshot(path=pictures / "end.png")
     page.close()
     kernels = f"{server}/api/kernels"
     for kernel in requests.get(kernels, params={"token": TOKEN}).json():
@@ -131,19 +149,20 @@ def answers(url):
 
 
 def with_settings(path, settings):
-    """Puts a cell of settings after the one tagged `parameters`."""
+    """Puts a cell of settings after the one tagged `parameters`, as `notebooks.run` does."""
     stored = nbformat.read(path, as_version=4)
     known = notebooks.parameters(stored)
     lines = [f"{name} = {value!r}" for name, value in settings.items() if name in known]
-    at = next(i for i, cell in enumerate(stored.cells) if "parameters" in cell.metadata.get("tags", []))
-    stored.cells.insert(at + 1, nbformat.v4.new_code_cell("\n".join(lines) or "pass"))
-    nbformat.write(stored, path)
+    if lines:
+        at = next(i for i, cell in enumerate(stored.cells) if "parameters" in cell.metadata.get("tags", []))
+        stored.cells.insert(at + 1, nbformat.v4.new_code_cell("\n".join(lines)))
+        nbformat.write(stored, path)
 
 
 def run_all(page, server, path):
     """Opens a notebook, runs all its cells and saves it, all with the menus; the saved notebook is returned."""
     page.goto(f"{server}/lab/tree/{path.name}?reset&token={TOKEN}")
-    page.locator(".jp-Toolbar-kernelName", has_text="Python 3").first.wait_for()
+    page.get_by_text("| Idle").wait_for()  # in the status bar; what is run while it says Initializing is dropped
     choose(page, "Run", "Run All Cells")
     page.wait_for_function(DONE, arg=POPUPS, polling=1000, timeout=MINUTES * 60_000)
     assert not page.locator(POPUPS).all_inner_texts()
@@ -161,35 +180,34 @@ def outputs(stored, kind):
     return [output for cell in stored.cells for output in cell.get("outputs", []) if output.output_type == kind]
 
 
-def check(page, stored, shots):
+def check(page, stored, pictures):
     """No error, every cell computed, every figure to be seen and every clip to be played; the number of figures."""
     assert [f"{error.ename}: {error.evalue}" for error in outputs(stored, "error")] == []
     code = [cell for cell in stored.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
-    shots.mkdir(parents=True, exist_ok=True)
     figures = page.locator(".jp-OutputArea-output img").all()
     for number, figure in enumerate(figures):
         assert figure.evaluate(VISIBLE), f"figure {number}"
-        page.screenshot(path=shots / f"{number:02}.png")
+        page.screenshot(path=pictures / f"{number:02}.png")
     page.wait_for_function(PLAYABLE)
     assert not page.locator(POPUPS).all_inner_texts()
     return len(figures)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_each_notebook_runs_in_jupyterlab_and_shows_its_figures(path, folder, server, page, tmp_path):
+def test_each_notebook_runs_in_jupyterlab_and_shows_its_figures(path, folder, server, page, pictures):
     copy = folder / "notebooks" / path.name
     if not os.environ.get("LAB_FULL"):
         with_settings(copy, QUICK)
     stored = run_all(page, server, copy)
-    shown = check(page, stored, pathlib.Path(os.environ.get("SCREENSHOTS", tmp_path)) / path.stem)
+    shown = check(page, stored, pictures)
     drawn = [o for kind in ("display_data", "execute_result") for o in outputs(stored, kind) if "image/png" in o.data]
     assert shown == len(drawn) > 0
 
 
-def test_a_cell_that_raises_is_found(folder, server, page, tmp_path):
+def test_a_cell_that_raises_is_found(folder, server, page, pictures):
     path = folder / "notebooks" / "raises.ipynb"
     cells = [nbformat.v4.new_code_cell(source) for source in ("1 + 1", "1 / 0", "2 + 2")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=nbformat.read(BACKGROUND, 4).metadata), path)
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
-        check(page, run_all(page, server, path), tmp_path)
+        check(page, run_all(page, server, path), pictures)
