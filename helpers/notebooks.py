@@ -30,6 +30,22 @@ def parameters(notebook):
     return found
 
 
+def put_in(notebook, settings):
+    """Puts a cell of settings after the one tagged `parameters`; those that it does not know are ignored.
+
+    Args:
+        notebook: nbformat.NotebookNode, changed in place.
+        settings: {NAME: value}.
+    """
+    import nbformat
+
+    known = parameters(notebook)
+    lines = [f"{name} = {value!r}" for name, value in settings.items() if name in known]
+    if lines:
+        at = next(i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
+        notebook.cells.insert(at + 1, nbformat.v4.new_code_cell("\n".join(lines)))
+
+
 def run(path, settings=None, cwd=None, out=None, tell=print):
     """Runs one notebook from top to bottom.
 
@@ -57,11 +73,7 @@ def run(path, settings=None, cwd=None, out=None, tell=print):
         raise NotebookError(f"no notebook at {path}") from error
     except Exception as error:
         raise NotebookError(f"{path} is not a notebook ({error})") from error
-    known = parameters(notebook)
-    lines = [f"{name} = {value!r}" for name, value in (settings or {}).items() if name in known]
-    if lines:
-        at = next(i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
-        notebook.cells.insert(at + 1, nbformat.v4.new_code_cell("\n".join(lines)))
+    put_in(notebook, settings or {})
     started, code_cells = time.perf_counter(), sum(cell.cell_type == "code" for cell in notebook.cells)
     numbers = iter(range(1, code_cells + 1))
 

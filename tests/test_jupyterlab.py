@@ -148,17 +148,6 @@ def answers(url):
         return False
 
 
-def with_settings(path, settings):
-    """Puts a cell of settings after the one tagged `parameters`, as `notebooks.run` does."""
-    stored = nbformat.read(path, as_version=4)
-    known = notebooks.parameters(stored)
-    lines = [f"{name} = {value!r}" for name, value in settings.items() if name in known]
-    if lines:
-        at = next(i for i, cell in enumerate(stored.cells) if "parameters" in cell.metadata.get("tags", []))
-        stored.cells.insert(at + 1, nbformat.v4.new_code_cell("\n".join(lines)))
-        nbformat.write(stored, path)
-
-
 def run_all(page, server, path):
     """Opens a notebook, runs all its cells and saves it, all with the menus; the saved notebook is returned."""
     page.goto(f"{server}/lab/tree/{path.name}?reset&token={TOKEN}")
@@ -198,7 +187,9 @@ def check(page, stored, pictures):
 def test_each_notebook_runs_in_jupyterlab_and_shows_its_figures(path, folder, server, page, pictures):
     copy = folder / "notebooks" / path.name
     if not os.environ.get("LAB_FULL"):
-        with_settings(copy, QUICK)
+        small = nbformat.read(copy, as_version=4)
+        notebooks.put_in(small, QUICK)
+        nbformat.write(small, copy)
     stored = run_all(page, server, copy)
     shown = check(page, stored, pictures)
     drawn = [o for kind in ("display_data", "execute_result") for o in outputs(stored, kind) if "image/png" in o.data]
