@@ -96,16 +96,22 @@ def vgg16(source, size=48):
     Returns:
         keras.Model, not trainable.
     """
+    model = base(None if source == "random" else source, size)
+    if source == "random":
+        _fill_randomly(model)
+    return model
+
+
+def base(weights, size=48):
+    """As `vgg16`, made anew; with `weights` None its weights are for the caller to set."""
     import keras
 
     model = keras.applications.VGG16(
         include_top=False,
-        weights=None if source == "random" else source,
+        weights=weights,
         input_shape=(size, size, 3),
         pooling="avg",  # at 48 × 48 the base gives 1 × 1 × 512, which this only flattens
     )
-    if source == "random":
-        _fill_randomly(model)
     model.trainable = False
     return model
 
@@ -125,7 +131,7 @@ def embed(frames, source, batch_size=256):
 
     Args:
         frames: uint8 (n, size, size, 3), RGB.
-        source: as `find_weights` returns it.
+        source: as `find_weights` returns it, or the model itself.
         batch_size: faces at once.
 
     Returns:
@@ -135,7 +141,7 @@ def embed(frames, source, batch_size=256):
 
     if not len(frames):
         return np.zeros((0, DIM), dtype=np.float32)
-    model = vgg16(source, frames.shape[1])
+    model = vgg16(source, frames.shape[1]) if isinstance(source, str) else source
     # preprocess_input changes float arrays in place and wants RGB: the copy is on purpose.
     inputs = keras.applications.vgg16.preprocess_input(np.array(frames, dtype=np.float32))
     return np.asarray(model.predict(inputs, batch_size=batch_size, verbose=0), dtype=np.float32)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import os
 import pathlib
 
@@ -51,6 +52,9 @@ class FeatureSet:
         audio: float32 (N, Ta, F), right-padded with zeros, or None.
         audio_length: int32 (N,).
         excluded: Exclusions, the clips that could not be used, with their reasons.
+        preprocessing: how the features were made, as `features.build` notes it: {"video": VideoConfig's values,
+            "vgg16": identity of the weights, "audio": AudioConfig's values}, the streams that are here; None where
+            nobody noted it. No part of the fingerprint.
     """
 
     clip_id: np.ndarray
@@ -62,6 +66,7 @@ class FeatureSet:
     audio: np.ndarray | None = None
     audio_length: np.ndarray | None = None
     excluded: Exclusions = dataclasses.field(default_factory=Exclusions)
+    preprocessing: dict | None = None
 
     def __post_init__(self):
         if self.video is None and self.audio is None:
@@ -95,7 +100,8 @@ class FeatureSet:
     def subset(self, rows):
         """A FeatureSet of `rows` (int or bool array)."""
         fields = {"clip_id": self.clip_id[rows], "label": self.label[rows], "actor": self.actor[rows]}
-        return FeatureSet(**fields, **self.inputs(rows), classes=self.classes, excluded=self.excluded)
+        rest = {name: getattr(self, name) for name in ("classes", "excluded", "preprocessing")}
+        return FeatureSet(**fields, **self.inputs(rows), **rest)
 
     def batches(self, rows, batch_size, streams=None, labels=True, seed=None, trim=False, stretch=0.0):
         """The clips of `rows` batch by batch, for `fit` and `predict`: keras.utils.PyDataset.
@@ -142,6 +148,8 @@ class FeatureSet:
     def _fields(self):
         names = [name for stream in self.streams for name in (stream, f"{stream}_length")]
         fields = {name: getattr(self, name) for name in ("clip_id", "label", "actor", *names)}
+        if self.preprocessing:
+            fields["preprocessing"] = np.array([json.dumps(self.preprocessing)])
         return fields | {
             "classes": np.array(self.classes),
             "excluded": np.array(self.excluded, dtype=str).reshape(-1, 2),
@@ -185,6 +193,8 @@ class FeatureSet:
                     fields = {name: stored[name] for name in stored.files}
             fields["classes"] = tuple(fields["classes"].tolist())
             fields["excluded"] = Exclusions(tuple(row) for row in fields["excluded"].tolist())
+            if "preprocessing" in fields:  # earlier files have none
+                fields["preprocessing"] = json.loads(fields["preprocessing"][0])
             return cls(**fields)
         except FileNotFoundError:
             raise

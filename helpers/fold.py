@@ -176,11 +176,24 @@ def build(features, rows, settings):
 
 
 def _build(features, rows, settings):
-    kind, n_classes = settings["model"], len(features.classes)
     streams = [stream for stream in ("video", "audio") if settings[stream]]
     normalisation = {stream: features.normalisation(rows, stream) for stream in streams}
-    dims = {stream: getattr(features, stream).shape[-1] for stream in streams}
-    parts = {stream: SubsystemConfig(**settings[stream]) for stream in streams}
+    return assemble(settings, {stream: getattr(features, stream).shape[-1] for stream in streams}, normalisation)
+
+
+def assemble(settings, dims, normalisation):
+    """The configured model.
+
+    Args:
+        settings: config.json's content.
+        dims: {stream: numbers a frame} of the streams it knows.
+        normalisation: {stream: (mean, variance)}, each (dim,).
+
+    Returns:
+        keras.Model in Keras' current precision, not compiled.
+    """
+    kind, n_classes = settings["model"], len(settings["classes"])
+    parts = {stream: SubsystemConfig(**settings[stream]) for stream in dims}
     if kind == "fusion":
         fusion = FusionConfig(**settings["fusion"])
         return models.fusion_model(

@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from helpers import backbone, crew, faces, sources
+from helpers import backbone, config, crew, faces, sources
 from helpers import cache as caches
 from helpers.exclusions import Exclusions
 
@@ -29,9 +29,14 @@ class Plan:
         made_with = {"video": ("faces", video), "audio": ("mfcc", audio)}
         self.folders = {stream: caches.folder(cache, *made_with[stream]) for stream in self.streams}
         if "video" in self.streams:
-            self.weights, identity = backbone.find_weights(weights)
-            self.folders["vgg16"] = caches.folder(cache, "vgg16", video, {"weights": identity})
+            self.weights, self.identity = backbone.find_weights(weights)
+            self.folders["vgg16"] = caches.folder(cache, "vgg16", video, {"weights": self.identity})
         self.entries, self.excluded = {}, Exclusions()
+
+    def made_with(self):
+        """How the features are made, for whoever must make them alike later: see FeatureSet.preprocessing."""
+        made_with = {stream: config.as_dict(getattr(self, stream)) for stream in self.streams}
+        return made_with | ({"vgg16": self.identity} if "video" in self.streams else {})
 
     def paths(self, row):
         """The row's files: {stream: path}."""

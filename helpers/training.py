@@ -10,6 +10,7 @@ from helpers import evaluation, guard, ravdess, runtime, statistics
 from helpers.config import FusionConfig, SubsystemConfig, TrainConfig
 
 MODELS = {"video": ("video",), "audio": ("audio",), "fusion": ("video", "audio")}
+_PREPROCESSING = {"video": ("video", "vgg16"), "audio": ("audio",), "fusion": ("video", "vgg16", "audio")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,8 @@ def cross_validate(
         model: "video", "audio" or "fusion".
         protocol, n_folds, seed: as in `ravdess.folds`; the seed also sets weights and shuffling.
         max_folds: stop after so many folds; None runs all.
-        out: folder for config.json, fold_<k>/{history.csv,predictions.csv,model.keras} and summary.json; by default
+        out: folder for config.json, preprocessing.json (where the features say how they were made),
+            fold_<k>/{history.csv,predictions.csv,model.keras} and summary.json; by default
             runs/<model>-<protocol>-<key> in the workspace.
         train: TrainConfig. The number of epochs is fixed, or found on a part of the training rows: the test fold is
             predicted once, at the end.
@@ -120,6 +122,9 @@ def cross_validate(
         )
     guard.check_subsystems(wanted, given, len(parts))
     _claim(out, settings)
+    known = {n: value for n, value in (features.preprocessing or {}).items() if n in _PREPROCESSING[model]}
+    if len(known) == len(_PREPROCESSING[model]):
+        _write_json(out / "preprocessing.json", known)
     parameters = _parameters(features, settings, out)
     guard.check_room(out, parameters, len(parts), workers)
     for stream in wanted.keys() - given.keys():

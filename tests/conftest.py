@@ -7,7 +7,8 @@ import pytest
 # Before any test imports Keras: the seeded random backbone, so that no test waits for a download.
 os.environ.setdefault("EMOTION_VGG16_WEIGHTS", "random")
 
-from helpers import datasets, features, ravdess, synthetic
+from helpers import datasets, features, ravdess, synthetic, training
+from helpers.config import SubsystemConfig, TrainConfig
 
 PROJECT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -74,3 +75,17 @@ def bad_clips(clips, tmp_path_factory):
     (root / "01-01-03-01-02-02-07.mp4").touch()
     expected["01-01-03-01-02-02-07"] = "could be read"
     return root, {path.stem for path in good}, expected
+
+
+@pytest.fixture(scope="session")
+def small_runs(tmp_path_factory):
+    """A video, an audio and a fusion run on sixteen clips: (folder that holds them, table, FeatureSet)."""
+    root = tmp_path_factory.mktemp("small_runs")
+    synthetic.make(root / "clips", n_actors=2, takes=1, progress=False)
+    table = ravdess.index(root / "clips")
+    small = features.build(table, root / "cache", workers=1, progress=False)
+    tiny = SubsystemConfig(gru_units=8, fc_units=8)
+    options = {"n_folds": 2, "train": TrainConfig(epochs=3, batch_size=8, learning_rate=0.01), "progress": False}
+    for model in ("video", "audio", "fusion"):
+        training.cross_validate(small, model, out=root / "runs" / model, video=tiny, audio=tiny, **options)
+    return root / "runs", table, small

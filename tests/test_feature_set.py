@@ -133,3 +133,15 @@ def test_a_stretched_clip_keeps_its_course_and_is_another_length_each_epoch():
     assert again["audio_length"].tolist() == lengths[0] and features.audio_length.tolist() == [20, 40, 60]
     (plain,) = features.batches(np.arange(3), 3, labels=False, stretch=0.2)[0]
     assert np.array_equal(plain["audio"], features.audio), "what is tested is left as it is"
+
+
+def test_how_it_was_made_goes_along_and_changes_no_fingerprint(tmp_path):
+    made = {"audio": {"rate": 48_000, "n_mfcc": 2}}
+    noted = small(preprocessing=made)
+    noted.save(tmp_path / "set.npz")
+    noted.save_folder(tmp_path / "set")
+    for again in (FeatureSet.load(tmp_path / "set.npz"), FeatureSet.load(tmp_path / "set"), noted.subset([0, 1])):
+        assert again.preprocessing == made
+    assert noted.fingerprint() == small().fingerprint()
+    small().save(tmp_path / "earlier.npz")
+    assert FeatureSet.load(tmp_path / "earlier.npz").preprocessing is None

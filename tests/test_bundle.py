@@ -1,0 +1,225 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from no_tensorflow import hide
+
+from helpers import bundle, bundle_reading, predict, runtime, synthetic
+
+ASK = """
+import json, sys
+from helpers.predict import Predictor
+found = Predictor.load(sys.argv[1]).predict(sys.argv[2])
+print(json.dumps([found.probabilities, found.streams, found.sure, found.warnings]))
+"""
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return synthetic.clip(tmp_path_factory.mktemp("clip") / "new.mp4", "angry", 3, seconds=2.2)
+
+
+@pytest.fixture(scope="module")
+def packed(small_runs, tmp_path_factory):
+    """An exported fusion with its subsystems."""
+    return predict.export(small_runs[0] / "fusion", tmp_path_factory.mktemp("packed") / "model.zip", data="synthetic")
+
+
+@pytest.fixture(scope="module")
+def audio(small_runs, tmp_path_factory):
+    """An exported audio subsystem, small and quickly read."""
+    return predict.export(small_runs[0] / "audio", tmp_path_factory.mktemp("audio") / "audio.zip")
+
+
+def rewrite(path, to, changes, add=()):
+    """A copy of an archive with members changed ({name: function of its bytes}) and some more ((name, bytes))."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, changes.get(name, lambda content: content)(old.read(name)))
+        for name, content in add:
+            new.writestr(name, content)
+    return to
+
+
+def edit(change):
+    """A function that changes a JSON member: `change` gets what it holds."""
+
+    def apply(content):
+        value = json.loads(content)
+        change(value)
+        return json.dumps(value).encode()
+
+    return apply
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_an_exported_file_answers_the_same_elsewhere_with_either_backend(backend, packed, clip, small_runs, tmp_path):
+    shutil.copy(packed, tmp_path / "model.zip")
+    path = [str(runtime.PROJECT)] if backend == "tensorflow" else [str(hide(tmp_path / "site")), str(runtime.PROJECT)]
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join(path)}
+    command = [sys.executable, "-c", ASK, "model.zip", str(clip)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    probabilities, streams, sure, warnings = json.loads(done.stdout.splitlines()[-1])
+    here = predict.Predictor.load(small_runs[0] / "fusion", fold=1).predict(clip)
+    for mine, other in ((here.probabilities, probabilities), *((here.streams[s], streams[s]) for s in here.streams)):
+        assert np.allclose(list(mine.values()), list(other.values()), atol=1e-4) and list(mine) == list(other)
+    assert sure == here.sure and warnings == here.warnings == []
+
+
+def test_what_is_stored_comes_back_and_the_same_model_gives_the_same_bytes(small_runs, audio, tmp_path):
+    stored, read = predict.Predictor.load(small_runs[0] / "audio", 1), predict.Predictor.load(audio)
+    mine, other = stored.models["audio"], read.models["audio"]
+    assert (mine.temperature, mine.threshold, mine.folds) == (other.temperature, other.threshold, other.folds)
+    assert mine.settings == other.settings and stored.made_with == read.made_with
+    assert all(np.array_equal(a, b) for a, b in zip(mine.weights[0], other.weights[0]))
+    assert predict.export(small_runs[0] / "audio", tmp_path / "again.zip").read_bytes() == audio.read_bytes()
+
+
+def test_all_folds_are_packed_where_they_are_asked_for(small_runs, clip, tmp_path):
+    path = predict.export(small_runs[0] / "audio", tmp_path / "all.zip", fold=None)
+    read, stored = (predict.Predictor.load(where).predict(clip) for where in (path, small_runs[0] / "audio"))
+    assert read.probabilities == pytest.approx(stored.probabilities, abs=1e-6)
+    with pytest.raises(ValueError, match="what is in a file was chosen when it was made"):
+        predict.Predictor.load(path, fold=1)
+
+
+def test_a_fusion_alone_is_packed_with_a_warning(small_runs, tmp_path):
+    folder = shutil.copytree(small_runs[0] / "fusion", tmp_path / "fusion")
+    read = bundle_reading.read(predict.export(folder, tmp_path / "model.zip"))
+    assert list(read[0]) == ["fusion"] and "No video subsystem was exported" in read[2][0]
+
+
+def test_half_precision_is_tried_first_and_refused_where_it_changes_an_answer(small_runs, audio, tmp_path, monkeypatch):
+    folder, _, features = small_runs
+    with pytest.raises(ValueError, match="must be tried on a FeatureSet"):
+        predict.export(folder / "audio", tmp_path / "half.zip", half=True)
+    half = predict.export(folder / "audio", tmp_path / "half.zip", half=True, check=features)
+    assert half.stat().st_size < audio.stat().st_size
+    (mine, *_), (other, *_) = bundle_reading.read(audio), bundle_reading.read(half)
+    inputs = features.inputs(streams=("audio",))
+    assert np.allclose(mine["audio"].answer(inputs)[0], other["audio"].answer(inputs)[0], atol=0.01)
+    monkeypatch.setattr(bundle, "arrays", lambda data, shapes, half: [-w for w in mine["audio"].weights[0]])
+    with pytest.raises(ValueError, match="half precision changes the audio model's answer to 01-01-"):
+        predict.export(folder / "audio", tmp_path / "flipped.zip", half=True, check=features)
+    assert not (tmp_path / "flipped.zip").exists()
+
+
+def test_vgg16_is_packed_where_it_is_asked_for_and_used(small_runs, clip, tmp_path, monkeypatch):
+    path = predict.export(small_runs[0] / "video", tmp_path / "model.zip", vgg16=True)
+    assert 20e6 < path.stat().st_size < bundle.LIMIT
+    whole = predict.Predictor.load(small_runs[0] / "video", 1).predict(clip)
+    monkeypatch.setattr(predict.clip_features, "find_vgg16", lambda made_with: pytest.fail("it is in the file"))
+    assert predict.Predictor.load(path).predict(clip).probabilities == pytest.approx(whole.probabilities, abs=0.01)
+
+
+def test_other_vgg16_weights_than_the_trainings_are_not_packed(small_runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(bundle.clip_features, "find_vgg16", lambda made_with: ("a.h5", "They differ."))
+    with pytest.raises(ValueError, match="They are not packed"):
+        predict.export(small_runs[0] / "video", tmp_path / "model.zip", vgg16=True)
+
+
+def test_a_file_over_the_limit_is_not_made(small_runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(bundle, "LIMIT", 1000)
+    with pytest.raises(ValueError, match="more than 0: export fewer folds"):
+        predict.export(small_runs[0] / "audio", tmp_path / "model.zip")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_model_card_tells_data_protocol_accuracy_licence_and_limits(small_runs, packed, audio, tmp_path):
+    def card(path):
+        with zipfile.ZipFile(path) as archive:
+            return archive.read("MODEL_CARD.md").decode()
+
+    summary = json.loads((small_runs[0] / "fusion" / "summary.json").read_text())
+    assert f"fusion: {100 * summary['accuracy']:.2f} % of 16 test clips (95 % interval over clips" in card(packed)
+    for words in ("protocol `random`", "Synthetic clips", "two sentences", "Not for decisions about people", "Fold 1"):
+        assert words in card(packed)
+    assert "CC BY-NC-SA 4.0" in card(audio) and "The exporter did not say" in card(audio)
+    own = predict.export(small_runs[0] / "audio", tmp_path / "own.zip", data="Calls to a bank, not to be shared.")
+    assert "Calls to a bank" in card(own)
+    real = predict.export(small_runs[0] / "audio", tmp_path / "real.zip", data="ravdess")
+    assert "models trained on it inherit that" in card(real)
+
+
+@pytest.mark.parametrize("name", ["../evil.weights", "/etc/passwd", "audio/../../evil.json", "audio/model.pkl", "C:x"])
+def test_a_member_that_belongs_in_none_is_refused_before_anything_is_read(name, audio, tmp_path):
+    with pytest.raises(ValueError, match=r"a\.zip is no exported model, or was changed since: .* belongs in none"):
+        bundle_reading.read(rewrite(audio, tmp_path / "a.zip", {}, [(name, b"1")]))
+
+
+def test_a_bomb_is_refused_by_its_declared_size_and_one_that_lies_by_its_checksum(audio, tmp_path):
+    bomb = rewrite(audio, tmp_path / "a.zip", {"audio/summary.json": lambda _: b" " * (50 << 20)})
+    assert bomb.stat().st_size < 1 << 20
+    with pytest.raises(ValueError, match=r"audio/summary.json would unpack to 52 MB"):
+        bundle_reading.read(bomb)
+    data = bomb.read_bytes()
+    at = data.rindex((50 << 20).to_bytes(4, "little"))  # the size in the archive's directory
+    bomb.write_bytes(data[:at] + (1000).to_bytes(4, "little") + data[at + 4 :])
+    with pytest.raises(ValueError, match="Bad CRC-32"):
+        bundle_reading.read(bomb)
+    many = rewrite(audio, tmp_path / "b.zip", {}, [(f"video/fold_{k}.weights", b"") for k in range(1, 80)])
+    with pytest.raises(ValueError, match="members"):
+        bundle_reading.read(many)
+
+
+def _shorten(about):
+    about["models"]["audio"]["shapes"][2][0] += 1
+
+
+def _turn(about):
+    shapes = about["models"]["audio"]["shapes"]
+    shapes[2] = shapes[2][::-1]
+
+
+@pytest.mark.parametrize(
+    "member, change, words",
+    [
+        ("bundle.json", edit(_shorten), "weights have another size than bundle.json says"),
+        ("bundle.json", edit(_turn), "other shapes than its configuration"),
+        ("bundle.json", edit(lambda about: about.update(format=2)), "its format is 2"),
+        ("bundle.json", edit(lambda about: about.update(asked="video")), "it lacks 'video'"),
+        ("bundle.json", edit(lambda about: about["models"]["audio"].update(temperature=0)), "temperature is 0"),
+        ("bundle.json", edit(lambda about: about["models"]["audio"].update(threshold=7)), "a threshold of 7"),
+        ("bundle.json", lambda _: b"[" * 100_000, "changed since"),
+        ("bundle.json", lambda _: b"\xff\xfe", "changed since"),
+        (
+            "audio/config.json",
+            edit(lambda run: run["audio"].update(gru_units=10**9)),
+            "larger network than the weights",
+        ),
+        (
+            "audio/config.json",
+            edit(lambda run: run["audio"].update(gru_layers=10**9)),
+            "larger network than the weights",
+        ),
+        ("audio/config.json", edit(lambda run: run["audio"].update(gru_units=9)), "other shapes than its config"),
+        ("audio/config.json", edit(lambda run: run["audio"].update(code="import os")), "changed since"),
+        ("audio/config.json", edit(lambda run: run.update(model="fusion")), "not that of a audio model"),
+        ("audio/fold_1.weights", lambda content: content + b"1234", "another size"),
+        ("audio/fold_1.weights", lambda content: b"\xff" * len(content), "not all numbers"),
+        ("preprocessing.json", edit(lambda made: made["audio"].update(rate=10**12)), "has rate 1000000000000, not"),
+        ("preprocessing.json", edit(lambda made: made["audio"].update(shell="rm")), "it lacks 'shell'"),
+        ("preprocessing.json", edit(lambda made: made.update(audio=None)), "it lacks 'audio'"),
+    ],
+)
+def test_a_tampered_file_is_refused_and_says_where(member, change, words, audio, tmp_path):
+    with pytest.raises(ValueError, match=r"a\.zip is no exported model, or was changed since") as refused:
+        bundle_reading.read(rewrite(audio, tmp_path / "a.zip", {member: change}))
+    assert words in str(refused.value)
+
+
+def test_a_damaged_file_and_one_of_another_kind_are_refused(audio, tmp_path):
+    data = audio.read_bytes()
+    (tmp_path / "half.zip").write_bytes(data[: len(data) // 2])
+    (tmp_path / "text.zip").write_text("hello")
+    with zipfile.ZipFile(tmp_path / "other.zip", "w"):
+        pass
+    for name in ("half.zip", "text.zip", "other.zip"):
+        with pytest.raises(ValueError, match=f"{name} is no exported model"):
+            bundle_reading.read(tmp_path / name)
