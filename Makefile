@@ -1,4 +1,4 @@
-# make demo | test | browser | setup | lab | lint | bench CLIPS=dir | publish REPO=owner/name | lock   (see README.md)
+# make demo | app | test | browser | setup | lab | lint | bench CLIPS=dir | publish REPO=owner/name | lock   (see README.md)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,7 +18,7 @@ RUN ?= demo
 RUN_NOTEBOOK := $(BIN)/python -m helpers.notebooks run --out runs/$(RUN)/notebooks
 DATA := --set DATASET=$(DATASET) --set "ROOT=$(ROOT)" --set RUN=$(RUN) --set ACTORS=$(ACTORS)
 
-.PHONY: demo test browser setup lab lint bench publish lock clean
+.PHONY: demo app test browser setup lab lint bench publish lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -42,12 +42,19 @@ demo: setup
 	$(RUN_NOTEBOOK) $(DATA) notebooks/05_*.ipynb
 	@$(BIN)/python -m helpers.evaluation runs/$(RUN)
 
+# A page on this machine for one's own clips; MODEL is a run's folder or an exported file.
+MODEL ?= $(firstword $(wildcard runs/$(RUN)/fusion-actor) runs/$(RUN)/fusion)
+PORT ?= 7860
+app: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -r requirements-app.txt
+	@$(BIN)/python -m helpers.app "$(MODEL)" --port $(PORT)
+
 test: setup
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
-# The notebooks in a real JupyterLab; needs a Chromium on the PATH.
+# The notebooks in a real JupyterLab, and the page; needs a Chromium on the PATH.
 browser: setup
-	$(BIN)/python -m pip install --quiet jupyterlab playwright
+	$(BIN)/python -m pip install --quiet -c requirements.lock jupyterlab playwright -r requirements-app.txt
 	$(BIN)/python -m pytest -m browser
 
 lab: setup

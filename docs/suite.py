@@ -12,6 +12,7 @@ NOTEBOOKS = {  # number and title: place
     "03\nAudio": (6.4, 2.4),
     "04\nFusion": (6.4, 0.8),
     "05\nEvaluation": (11.3, 2.4),
+    "06\nYour own clip": (11.3, 0.8),
 }
 FILES = {
     "cache/\nfaces, VGG16's 512\nnumbers, MFCC": (3.9, 2.4),
@@ -19,6 +20,7 @@ FILES = {
     "runs/…/audio": (8.9, 2.4),
     "runs/…/fusion": (8.9, 0.8),
     "table.csv,\nfigures": (13.5, 2.4),
+    "an answer,\nmodel.zip": (13.5, 0.8),
 }
 
 
@@ -30,7 +32,9 @@ def suite():
     for text, (x, y) in FILES.items():
         _box(ax, x, y, text, 1.9, 1.05 if "\n" in text else 0.6, _ORANGE, dashed=True, size=8)
     _wire(ax, (2.15, 2.4), (2.95, 2.4))
-    _wire(ax, (12.15, 2.4), (12.55, 2.4))
+    for y in (2.4, 0.8):
+        _wire(ax, (12.15, y), (12.55, y))
+    _wire(ax, (9.85, 0.8), (10.45, 0.8))
     for y in (4.0, 2.4, 0.8):
         _wire(ax, (4.85, 2.4), (5.2, 2.4), (5.2, y), (5.55, y))
         _wire(ax, (7.25, y), (7.95, y))

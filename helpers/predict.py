@@ -68,9 +68,13 @@ class Predictor:
 
     def _warm_up(self):
         """Loads and compiles all that a short clip needs."""
+        import av  # noqa: F401
+        import soundfile  # noqa: F401
+
         if self.made_with.video:
             size = self.made_with.video.size
-            backbone.embed(np.zeros((1, size, size, 3), "uint8"), self._base, clip_features.BLOCK)
+            whole = np.zeros((2 * clip_features.BLOCK, size, size, 3), "uint8")  # another number is compiled anew
+            backbone.embed(whole, self._base, clip_features.BLOCK)
             detection.detect(np.zeros((96, 96), "uint8"), 1.0)
         if self.made_with.audio:
             rate = self.made_with.audio.rate

@@ -54,6 +54,15 @@ class Prediction:
     timeline: list
     warnings: list
 
+    @property
+    def sentence(self):
+        """The answer in words, such as "happy 93 %" or "not sure: happy 41 %, calm 30 %"."""
+        best = sorted(self.probabilities, key=self.probabilities.get, reverse=True)[:2]
+        # No answer is certain, however it is rounded.
+        share = {name: f"{100 * self.probabilities[name]:.0f}".replace("100", "over 99") for name in best}
+        said = [f"{name} {share[name]} %" for name in best]
+        return said[0] if self.sure else f"not sure: {', '.join(said)}"
+
 
 def remarks(clip, chosen, asked):
     """Sentences on what an answer lacks.

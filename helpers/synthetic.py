@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from helpers import film
 from helpers.ravdess import EMOTIONS
 
 RATE = 48_000  # Hz, as in RAVDESS
@@ -88,44 +89,6 @@ def _speech(loudness, syllable, voice, actor, statement, rng):
     return wave + rng.normal(0, 2e-4, n)  # no room is quite silent
 
 
-def _write(path, frames, wave, size, fps):
-    """Encodes the frames (or none) and the wave (or None), each on one thread so that the bytes repeat."""
-    import av
-
-    with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as out:
-        streams = []
-        if frames is not None:
-            options = {"preset": "superfast", "crf": "25", "threads": "1"}
-            video = out.add_stream("libx264", rate=fps, options=options)
-            video.width, video.height, video.pix_fmt, video.codec_context.time_base = *size, "yuv420p", 1 / fps
-            streams.append(video)
-        if wave is not None:
-            audio = out.add_stream("aac", rate=RATE, layout="stereo", options={"threads": "1", "aac_coder": "fast"})
-            audio.bit_rate = 96_000
-            streams.append(audio)
-
-        def speak(start, stop):
-            for i in range(start, stop, 1024):
-                both = np.repeat(wave[None, i : min(i + 1024, stop)].astype(np.float32), 2, 0)
-                block = av.AudioFrame.from_ndarray(both, "fltp", "stereo")
-                block.sample_rate, block.pts, block.time_base = RATE, i, Fraction(1, RATE)
-                out.mux(audio.encode(block))
-
-        said = 0
-        for i, picture in enumerate(frames if frames is not None else ()):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = i, 1 / fps
-            out.mux(video.encode(frame))
-            if wave is not None:  # the sound keeps pace, so that the two lie interleaved in the file
-                until = min(int((i + 1) / fps * RATE) // 1024 * 1024, len(wave))
-                speak(said, until)
-                said = until
-        if wave is not None:
-            speak(said, len(wave))
-        for stream in streams:
-            out.mux(stream.encode(None))
-
-
 def clip(
     path,
     emotion,
@@ -192,7 +155,7 @@ def clip(
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.{os.getpid()}.part")  # a dot and no .mp4: never taken for a clip
     try:
-        _write(part, frames, wave, size, fps)
+        film.write(part, frames, wave, size=size, fps=fps, rate=RATE)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

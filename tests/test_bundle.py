@@ -9,13 +9,24 @@ import numpy as np
 import pytest
 from no_tensorflow import hide
 
-from helpers import bundle, bundle_reading, predict, runtime, synthetic
+from helpers import bundle, bundle_reading, config, predict, runtime, synthetic, training
 
 ASK = """
 import json, sys
 from helpers.predict import Predictor
 found = Predictor.load(sys.argv[1]).predict(sys.argv[2])
 print(json.dumps([found.probabilities, found.streams, found.sure, found.warnings]))
+"""
+
+ASK_MANY = """
+import json, sys
+sys.meta_path = [finder for finder in sys.meta_path if "editable" not in repr(finder)]  # the installed suite
+try:
+    from helpers import datasets
+except ImportError:
+    from helpers.predict import Predictor
+    predictor = Predictor.load(sys.argv[1])
+    print(json.dumps([list(predictor.predict(path).probabilities.values()) for path in sys.argv[2:]]))
 """
 
 
@@ -70,6 +81,48 @@ def test_an_exported_file_answers_the_same_elsewhere_with_either_backend(backend
     for mine, other in ((here.probabilities, probabilities), *((here.streams[s], streams[s]) for s in here.streams)):
         assert np.allclose(list(mine.values()), list(other.values()), atol=1e-4) and list(mine) == list(other)
     assert sure == here.sure and warnings == here.warnings == []
+
+
+@pytest.fixture(scope="module")
+def demo(clips, feature_set, tmp_path_factory):
+    """The fusion of `make demo`, on people never met: (folder, {clip_id: path} of fold 1's test clips)."""
+    root = tmp_path_factory.mktemp("demo")
+    settings = {
+        "train": config.TrainConfig(epochs=8, batch_size=16, learning_rate=0.003),
+        "video": config.SubsystemConfig.video(gru_units=64),
+        "audio": config.SubsystemConfig.audio(gru_units=64),
+        "progress": False,
+    }
+    result = training.cross_validate(feature_set, "fusion", "actor", 3, out=root / "fusion", **settings)
+    held = result.predictions[result.predictions.fold == 1].clip_id
+    return root / "fusion", {clip_id: next(clips.rglob(f"{clip_id}.mp4")) for clip_id in held}
+
+
+@pytest.mark.slow
+def test_a_demo_model_handed_on_is_as_good_as_its_summary_says_on_both_backends(demo, tmp_path):
+    """In a process that has one file, clips without names, and no code that knows of any data set."""
+    folder, held = demo
+    training_alone = ("synthetic*", "datasets.py", "features.py", "notebooks.py")
+    shutil.copytree(runtime.PROJECT / "helpers", tmp_path / "helpers", ignore=shutil.ignore_patterns(*training_alone))
+    predict.export(folder, tmp_path / "model.zip", fold=1, data="synthetic")
+    names = {f"{number:03d}.mp4": clip_id for number, clip_id in enumerate(held)}
+    for name, clip_id in names.items():
+        shutil.copy(held[clip_id], tmp_path / name)
+    answers = {}
+    for backend in ("tensorflow", "jax"):
+        path = [str(hide(tmp_path / "site"))] if backend == "jax" else []
+        environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join([*path, str(tmp_path)])}
+        command = [sys.executable, "-c", ASK_MANY, "model.zip", *names]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        answers[backend] = np.array(json.loads(done.stdout.splitlines()[-1]))
+    difference = np.abs(answers["tensorflow"] - answers["jax"]).max()
+    table = training.load(folder).predictions.set_index("clip_id").loc[list(names.values())]
+    said = json.loads((folder / "summary.json").read_text())["fold_accuracy"][0]
+    right = (answers["jax"].argmax(axis=1) == table.label.to_numpy()).mean()
+    print(f"{len(names)} clips: right {right:.4f}, summary {said:.4f}; backends differ by {difference:.2g} at most")
+    assert right == pytest.approx(said) and difference < 1e-4 and said > 0.8
+    assert answers["jax"].argmax(axis=1).tolist() == table.prediction.tolist()
 
 
 def test_what_is_stored_comes_back_and_the_same_model_gives_the_same_bytes(small_runs, audio, tmp_path):

@@ -4,15 +4,14 @@
 keeps a picture of every figure in its place on the page.
 """
 
-import importlib.util
 import os
 import pathlib
 import shutil
 import socket
 import subprocess
 import sys
-import time
 
+import chromium
 import nbformat
 import pytest
 import requests
@@ -20,17 +19,8 @@ from test_notebooks import BACKGROUND, NOTEBOOKS, QUICK
 
 from helpers import notebooks, runtime
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-MISSING = [name for name in ("jupyterlab", "playwright") if importlib.util.find_spec(name) is None]
-MISSING += [] if CHROMIUM else ["a Chromium on the PATH"]
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}; see `make browser`"),
-]
+pytestmark = chromium.marks("jupyterlab")
 
-QUIET = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-QUIET += " --disable-component-update --disable-sync"
 MINUTES = 120 if os.environ.get("LAB_FULL") else 30  # a notebook may take, on a busy machine
 TOKEN = "a-reader"
 # Every cell stays in the page however far it is scrolled away, and nothing is asked of the reader or of the network.
@@ -90,7 +80,7 @@ def server(folder):
         env = {**os.environ, **own, "IPYTHONDIR": str(jupyter / "ipython")}
         process = subprocess.Popen(words, cwd=folder, env=env, stdout=file, stderr=file)
     try:
-        wait_for(lambda: process.poll() is not None or answers(f"{url}/api"), 120)
+        chromium.wait_for(lambda: process.poll() is not None or answers(f"{url}/api"), 120)
         assert process.poll() is None, log.read_text()
         yield url
     finally:
@@ -106,7 +96,7 @@ def browser(server):
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET.split())
+        browser = chromium.start(driver)
         yield browser
         browser.close()
 
@@ -132,13 +122,6 @@ def page(browser, server, pictures):
     kernels = f"{server}/api/kernels"
     for kernel in requests.get(kernels, params={"token": TOKEN}).json():
         requests.delete(f"{kernels}/{kernel['id']}", params={"token": TOKEN}).raise_for_status()
-
-
-def wait_for(condition, seconds):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"nothing in {seconds} s"
-        time.sleep(0.2)
 
 
 def answers(url):

@@ -154,12 +154,12 @@ def test_only_a_missing_clip_is_made_and_by_one_worker_as_by_two(suite):
 
 
 def test_a_clip_that_fails_half_way_leaves_nothing_behind(tmp_path, monkeypatch):
-    def broken(path, *_):
+    def broken(path, *_, **__):
         path.write_bytes(b"half")
         assert path.name.startswith(".") and path.suffix not in ravdess.SUFFIXES
         raise OSError("disk full")
 
-    monkeypatch.setattr(synthetic, "_write", broken)
+    monkeypatch.setattr(synthetic.film, "write", broken)
     with pytest.raises(OSError, match="disk full"):
         synthetic.clip(tmp_path / "a.mp4", "sad", 1)
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,59 @@
+"""How long does an answer take? Prints one JSON line.
+
+    python benchmarks/predict.py MODEL CLIPS [--fold N] [--rounds 3]
+
+MODEL is a run's folder or an exported file; CLIPS a folder of real clips. Each is answered once a round after the model
+was loaded; then all of them, joined and repeated to 60 s, as one long clip.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import tempfile
+import time
+
+import keras
+
+from helpers import film, predict, runtime
+
+
+def timed(work, *arguments):
+    start = time.perf_counter()
+    return work(*arguments), time.perf_counter() - start
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model")
+    parser.add_argument("clips", type=pathlib.Path)
+    parser.add_argument("--fold", type=int)
+    parser.add_argument("--rounds", type=int, default=3)
+    chosen = parser.parse_args()
+    clips = sorted(chosen.clips.rglob("*.mp4"))
+    predictor, loading = timed(predict.Predictor.load, chosen.model, chosen.fold)
+    first = timed(predictor.predict, clips[0])[1]
+    seconds = [timed(predictor.predict, clip)[1] for _ in range(chosen.rounds) for clip in clips]
+    with tempfile.TemporaryDirectory() as folder:
+        lengths = len(predictor.predict(clips[0]).samples) / 48_000
+        joined = (clips * 20)[: max(1, round(60 / lengths))]
+        long = film.join(joined, pathlib.Path(folder) / "long.mp4", fps=30)
+        answer, long_seconds = timed(predictor.predict, long)
+    found = {
+        "benchmark": "predict",
+        "backend": keras.backend.backend(),
+        "cores": runtime.workers(),
+        "clips": len(clips),
+        "folds": len(next(iter(predictor.models.values())).folds),
+        "load_seconds": round(loading, 2),
+        "first_seconds": round(first, 3),
+        "seconds": round(statistics.median(seconds), 3),
+        "slowest_seconds": round(max(seconds), 3),
+        "long_clip_seconds": round(answer.timeline[-1].end, 1),
+        "long_seconds": round(long_seconds, 2),
+    }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
