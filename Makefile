@@ -44,10 +44,10 @@ demo: setup
 
 # A page on this machine for one's own clips; MODEL is a run's folder or an exported file.
 MODEL ?= $(firstword $(wildcard runs/$(RUN)/fusion-actor) runs/$(RUN)/fusion)
-PORT ?= 7860
+PORT ?=
 app: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -r requirements-app.txt
-	@$(BIN)/python -m helpers.app "$(MODEL)" --port $(PORT)
+	@$(BIN)/python -m helpers.app "$(MODEL)" $(if $(PORT),--port $(PORT))
 
 test: setup
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile

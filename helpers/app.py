@@ -1,6 +1,6 @@
 """A page for one's own clips: drop one or record one, see what the model says and where it looked.
 
-    python -m helpers.app MODEL [--fold N] [--host 127.0.0.1] [--port 7860]
+    python -m helpers.app MODEL [--fold N] [--host 127.0.0.1] [--port N]
 
 MODEL is a run's folder or an exported file. Nothing is kept after an answer, and no other host is contacted.
 """
@@ -113,13 +113,13 @@ def build(predictor, desk):
     return page.queue(max_size=QUEUE)
 
 
-def serve(predictor, host="127.0.0.1", port=7860, wait=True):
+def serve(predictor, host="127.0.0.1", port=None, wait=True):
     """Serves the page.
 
     Args:
         predictor: Predictor.
         host: address to listen on; by default this machine alone can reach it.
-        port: to listen on.
+        port: to listen on; None takes the first free one from 7860 on.
         wait: False returns at once.
 
     Returns:
@@ -169,7 +169,7 @@ def main(arguments=None):
     parser.add_argument("model", help="a run's folder, such as runs/demo/fusion, or an exported file")
     parser.add_argument("--fold", type=int, help="of a folder: the fold whose model answers; by default all together")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; by default this machine alone")
-    parser.add_argument("--port", type=int, default=7860)
+    parser.add_argument("--port", type=int, help="by default the first free one from 7860 on")
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="clips-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # read when Gradio is imported
