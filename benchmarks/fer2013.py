@@ -1,0 +1,77 @@
+"""Does VGG16 learn faces? Prints one JSON line.
+
+    python benchmarks/fer2013.py STILLS VGG16.h5 [--epochs 12] [--seed 0] [--weights OUT] [--result FILE.json]
+
+STILLS is FER2013: its csv, or the unpacked folder. Trained on the Training stills, tested once on PublicTest at the
+last epoch; beside it a linear layer on the frozen ImageNet weights, in the same run.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+import tempfile
+import time
+
+import keras
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import recall_score
+from sklearn.preprocessing import StandardScaler
+
+from helpers import backbone, fine_tuning, runtime, stills
+
+
+def scores(label, prediction):
+    uar = recall_score(label, prediction, average="macro")
+    return {"accuracy": round(float((label == prediction).mean()), 4), "uar": round(float(uar), 4)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("stills")
+    parser.add_argument("vgg16")
+    parser.add_argument("--epochs", type=int, default=fine_tuning.FineTuneConfig.epochs)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--limit", type=int, help="so many stills of each split, for a try")
+    parser.add_argument("--weights", default=str(pathlib.Path(tempfile.gettempdir()) / "vgg16_faces.weights.h5"))
+    parser.add_argument("--result", type=pathlib.Path)
+    chosen = parser.parse_args()
+    pictures = stills.fer2013(chosen.stills)
+    if chosen.limit:
+        kept = [np.flatnonzero(pictures.split == name)[:: 8000 // chosen.limit] for name in ("train", "public")]
+        pictures = pictures.subset(np.concatenate(kept))
+    train, test = (pictures.subset(pictures.split == name) for name in ("train", "public"))
+    source, identity = backbone.find_weights(chosen.vgg16)
+    base = backbone.vgg16(source, pictures.images.shape[1])
+    start = time.perf_counter()
+    frozen = [backbone.embed(part.images, base) for part in (train, test)]
+    scaler = StandardScaler().fit(frozen[0])
+    linear = LogisticRegression(C=0.01, max_iter=2000).fit(scaler.transform(frozen[0]), train.label)
+    before = scores(test.label, linear.predict(scaler.transform(frozen[1])))
+    print(json.dumps({"linear": before, "seconds": round(time.perf_counter() - start)}), file=sys.stderr, flush=True)
+    config = fine_tuning.FineTuneConfig(epochs=chosen.epochs, seed=chosen.seed)
+    model, history = fine_tuning.fine_tune(pictures, chosen.weights, chosen.vgg16, config)
+    after = scores(test.label, fine_tuning.predict(model, base, test.images).argmax(axis=1))
+    found = {
+        "benchmark": "fer2013",
+        "trained_on": len(train),
+        "tested_on": len(test),
+        "vgg16": identity,
+        "linear": before,
+        "fine_tuned": after,
+        "config": vars(config) if hasattr(config, "__dict__") else {},
+        "training_accuracy": round(history[-1]["accuracy"], 4),
+        "seconds_an_epoch": round(float(np.median([row["seconds"] for row in history])), 1),
+        "seconds": round(time.perf_counter() - start),
+        "backend": keras.backend.backend(),
+        "cores": runtime.workers(),
+        "command": "python benchmarks/fer2013.py STILLS VGG16.h5 " + " ".join(sys.argv[3:]),
+    }
+    print(json.dumps(found))
+    if chosen.result:
+        chosen.result.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

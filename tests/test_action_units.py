@@ -1,0 +1,34 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import action_units
+
+TABLE = pd.DataFrame({"clip_id": ["03-01-03-01-01-01-02", "03-01-04-01-01-01-02"]})
+ROWS = "AU01_r;AU12_r;speech;name\n0.1;2.0;1;01-01-04-01-01-01-02\n0.3;4.0;1;01-01-03-01-01-01-02\n"
+
+
+def test_a_recording_finds_the_action_units_of_its_take_whatever_the_order_and_the_modality(tmp_path):
+    (tmp_path / "au.csv").write_text(ROWS)
+    assert np.array_equal(action_units.read(tmp_path / "au.csv", TABLE), [[0.3, 4.0], [0.1, 2.0]])
+
+
+def test_commas_folders_and_endings_are_taken_too(tmp_path):
+    text = ROWS.replace(";", ",").replace(",01-01-0", ",faces/01-01-0").replace("-02\n", "-02.csv\n")
+    (tmp_path / "au.csv").write_text(text)
+    assert np.array_equal(action_units.read(tmp_path / "au.csv", TABLE), [[0.3, 4.0], [0.1, 2.0]])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a;b\n1;2\n", "has the columns a, b; needed are name and AU"),
+        (ROWS.replace("01-01-03", "01-01-05"), "no row for 1 of 2 clips, such as 03-01-03-01-01-01-02"),
+        (ROWS.replace("4.0", "much"), "AU12_r of 03-01-03-01-01-01-02 is no number"),
+        (ROWS.replace("4.0", ""), "AU12_r of 03-01-03-01-01-01-02 is no number"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_name(tmp_path, text, words):
+    (tmp_path / "au.csv").write_text(text)
+    with pytest.raises(ValueError, match=words):
+        action_units.read(tmp_path / "au.csv", TABLE)

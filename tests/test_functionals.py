@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from helpers import functionals, synthetic
+from helpers.exclusions import ClipError
+
+SECONDS = np.arange(2 * functionals.RATE) / functionals.RATE
+
+
+def buzz(hz, loudness=0.1):
+    """A voice of one pitch: harmonics that fade."""
+    return loudness * sum(np.sin(2 * np.pi * n * hz * SECONDS) / n for n in range(1, 20))
+
+
+@pytest.mark.parametrize("hz", [90, 200, 400])
+def test_the_pitch_of_a_tone_is_found_and_called_periodic(hz):
+    _, rest = functionals.contours(buzz(hz))
+    middle = rest[5:-5]
+    assert np.exp(middle[:, 0]) == pytest.approx(hz, rel=0.03) and (middle[:, 1] > 0.9).all()
+
+
+def test_noise_is_not_periodic_and_flatter_than_a_tone():
+    _, noise = functionals.contours(np.random.default_rng(0).normal(0, 0.1, len(SECONDS)))
+    _, tone = functionals.contours(buzz(200))
+    assert np.median(noise[:, 1]) < 0.5 and noise[5:-5, 4].mean() > tone[5:-5, 4].mean() + 1
+
+
+def test_twice_as_loud_is_six_decibels_more_energy():
+    quiet, loud = (functionals.contours(buzz(200, x))[1][5:-5, 2].mean() for x in (0.05, 0.1))
+    assert (loud - quiet) * 10 / np.log(10) == pytest.approx(6.02, abs=0.1)
+
+
+def test_silence_around_the_speech_changes_almost_nothing():
+    padded = np.concatenate([np.zeros(functionals.RATE), buzz(200), np.zeros(functionals.RATE)])
+    padded += np.random.default_rng(0).normal(0, 1e-6, len(padded))
+    bare, cut = functionals.functionals(buzz(200)), functionals.functionals(padded)
+    medians = slice(4 * (functionals.CEPSTRA + 6), 4 * (functionals.CEPSTRA + 6) + functionals.CEPSTRA)
+    assert np.allclose(bare[medians], cut[medians], rtol=0.02, atol=0.1)
+    assert cut[-2] - bare[-2] == 100, "how long the clip was before is a number of its own"
+
+
+def test_the_statistics_are_those_of_a_ramp():
+    ramp = np.linspace(0, 1, 101)[:, None]
+    found = functionals.statistics(ramp)
+    mean, spread, *percentiles = found[:7]
+    assert (mean, spread) == pytest.approx((0.5, ramp.std())) and percentiles == pytest.approx(
+        [0.05, 0.25, 0.5, 0.75, 0.95]
+    )
+    assert found[8] == pytest.approx(100 / 101) and found[10] == pytest.approx(0.01)
+    assert np.isfinite(functionals.statistics(np.ones((1, 3)))).all()
+
+
+def test_a_table_has_a_row_a_clip_and_names_the_clip_that_cannot_be_used(tmp_path):
+    paths = [synthetic.clip(tmp_path / f"{n}.mp4", "happy", n, seconds=1, pictures=False) for n in (1, 2)]
+    found = functionals.table(paths, workers=1, progress=False)
+    assert found.shape == (2, 1732) and found.dtype == np.float32 and np.isfinite(found).all()
+    assert np.array_equal(found[1], functionals.read(paths[1]))
+    (tmp_path / "broken.wav").write_text("no sound")
+    with pytest.raises(ClipError, match=r"broken\.wav"):
+        functionals.table([tmp_path / "broken.wav"], workers=1, progress=False)
+    with pytest.raises(ValueError, match="44100 Hz"):
+        functionals.functionals(buzz(200), 44100)

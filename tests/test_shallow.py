@@ -1,0 +1,66 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import ravdess, shallow
+
+
+@pytest.fixture(scope="module")
+def people():
+    """Twelve actors, each emotion four times, and two streams: each knows half of the emotions' names, and everyone
+    has a voice and a face of their own."""
+    rng, rows = np.random.default_rng(0), []
+    for actor in range(1, 13):
+        rows += [(f"{actor}-{label}-{n}", actor, label) for label in range(8) for n in range(4)]
+    table = pd.DataFrame(rows, columns=["clip_id", "actor", "label"])
+    own = rng.normal(0, 6, (13, 4))[table.actor]
+    streams = {
+        "video": np.eye(4)[table.label // 2] * 3 + own + rng.normal(0, 0.7, (len(table), 4)),
+        "audio": np.eye(4)[table.label % 4] * 3 - own + rng.normal(0, 0.7, (len(table), 4)),
+    }
+    return table, streams
+
+
+def test_each_person_is_standardised_by_their_own_rows(people):
+    table, streams = people
+    found = shallow.per_person(streams["video"], table.actor)
+    for actor in (1, 12):
+        own = found[table.actor == actor]
+        assert np.allclose(own.mean(axis=0), 0) and np.allclose(own.std(axis=0), 1, atol=0.01)
+    assert np.isfinite(shallow.per_person(np.ones((4, 2)), [1, 1, 2, 2])).all(), "what never changes is no trouble"
+
+
+def test_the_fusion_is_better_than_either_stream_and_better_still_person_by_person(people):
+    table, streams = people
+    uar = {}
+    for person in (False, True):
+        rows = {name: shallow.per_person(x, table.actor) if person else x for name, x in streams.items()}
+        results = shallow.cross_validate(rows, table, "actor", 3)
+        assert list(results) == ["video", "audio", "fusion"]
+        uar[person] = {name: result.summary()["uar"] for name, result in results.items()}
+    assert (
+        uar[True]["fusion"] > 0.9 > max(uar[True]["video"], uar[True]["audio"])
+        and uar[True]["fusion"] > uar[False]["fusion"]
+    )
+
+
+def test_a_result_is_like_any_other_cross_validations(people):
+    table, streams = people
+    result = shallow.cross_validate({"audio": streams["audio"]}, table, "random", 4, penalty={"audio": 1.0})["audio"]
+    rows = result.predictions
+    assert rows.clip_id.tolist() == table.clip_id.tolist() and sorted(rows.fold.unique()) == [1, 2, 3, 4]
+    chances = rows[[f"p_{name}" for name in ravdess.EMOTIONS]].to_numpy()
+    assert np.allclose(chances.sum(axis=1), 1) and (chances.argmax(axis=1) == rows.prediction).all()
+    assert result.summary()["protocol"] == "random" and result.summary()["n"] == len(table)
+
+
+def test_the_labels_of_the_test_fold_change_no_answer_in_it(people):
+    table, streams = people
+    before = shallow.cross_validate(streams, table, "actor", 3)["fusion"].predictions
+    test = (before.fold == 1).to_numpy()
+    # Each actor's labels move round by one: the folds stay, every label of the first one is wrong.
+    wrong = table.assign(label=np.where(test, (table.label + 1) % 8, table.label))
+    after = shallow.cross_validate(streams, wrong, "actor", 3)["fusion"].predictions
+    assert (after.fold == before.fold).all()
+    assert (after.prediction[test] == before.prediction[test]).all()
+    assert (after.prediction[~test] != before.prediction[~test]).any()
