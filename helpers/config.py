@@ -96,8 +96,12 @@ class FusionConfig:
     batch_norm: bool = True
     dropout: float = 0.3  # open
     trunks: str = "joint"  # open: "joint", all from nothing; "trained" or "frozen": from the trained subsystems
+    kind: str = "concatenate"  # or "gated": a learnt mixture of both streams, number by number (Arevalo et al. 2017)
+    stream_dropout: float = 0.0  # share of the training's clips that lose a whole stream, so that one may be missing
 
     def __post_init__(self):
+        _require(self.kind in ("concatenate", "gated"), f'kind is {self.kind!r}; "concatenate" or "gated"')
+        _require(0 <= self.stream_dropout <= 1, f"stream_dropout is {self.stream_dropout}; it must lie in [0, 1]")
         _require(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must lie in [0, 1)")
         kinds = ("joint", "trained", "frozen")
         _require(self.trunks in kinds, f'trunks is {self.trunks!r}; "joint", "trained" or "frozen"')
@@ -141,6 +145,13 @@ def as_dict(config):
     if isinstance(config, dict):
         return {name: as_dict(value) for name, value in config.items()}
     return list(config) if isinstance(config, tuple) else config
+
+
+def completed(settings):
+    """config.json's content, with today's defaults for what an older version did not yet have."""
+    kinds = {"train": TrainConfig, "video": SubsystemConfig, "audio": SubsystemConfig, "fusion": FusionConfig}
+    older = {name: as_dict(kind()) | settings[name] for name, kind in kinds.items() if settings.get(name)}
+    return settings | older
 
 
 def key(config):

@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 
-from helpers import ravdess
+from helpers import config, ravdess
 
 _MB = 1 << 20
 
@@ -67,7 +67,7 @@ def check_subsystems(wanted, folders, n_folds):
             raise FileNotFoundError(
                 f"{folder} lacks fold {(lacking or [1])[0]} of the {stream} subsystem: train it first"
             )
-        stored = json.loads((folder / "config.json").read_text())
+        stored = config.completed(json.loads((folder / "config.json").read_text()))
         for name in ("model", "protocol", "n_folds", "seed", "classes", "features", stream):
             if stored[name] != wanted[stream][name]:
                 raise ValueError(

@@ -1,5 +1,5 @@
-"""The layers Keras does not have: a mask from lengths, the thesis' soft and hard attention (2.6.1, 2.6.2), and a
-standardisation that is no constant of the compiled model."""
+"""The layers Keras does not have: a mask from lengths, the thesis' soft and hard attention (2.6.1, 2.6.2), a
+standardisation that is no constant of the compiled model, and the dropout of whole streams."""
 
 import keras
 from keras import ops
@@ -14,7 +14,7 @@ class LengthMask(keras.layers.Layer):
 
     Args of the call:
         sequence: (B, T, D), padded on the right.
-        length: int (B,), number of real steps; at least 1 each.
+        length: int (B,), number of real steps. 0, a stream that is not there, counts as 1: an RNN wants a step.
 
     Returns:
         bool (B, T).
@@ -22,7 +22,7 @@ class LengthMask(keras.layers.Layer):
 
     def call(self, sequence, length):
         steps = ops.arange(ops.shape(sequence)[1], dtype="int32")  # (T,)
-        return steps[None, :] < ops.cast(length, "int32")[:, None]  # (B, T)
+        return steps[None, :] < ops.maximum(ops.cast(length, "int32"), 1)[:, None]  # (B, T)
 
     def compute_output_spec(self, sequence, length):
         return keras.KerasTensor(sequence.shape[:2], dtype="bool")
@@ -136,3 +136,44 @@ class HardAttention(SoftAttention):
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="helpers")
+class StreamDropout(keras.layers.Layer):
+    """Leaves out a whole stream, so that a fusion learns to do without (ModDrop, Neverova et al. 2016).
+
+    In training each clip loses, with probability `rate`, one of its streams, drawn by lot; never the last one. At any
+    time a stream of length 0 is left out.
+
+    Args:
+        rate: share of the training's clips, 0 to 1.
+
+    Args of the call:
+        outputs: list of (B, U), one a stream.
+        lengths: list of int (B,), the streams' lengths.
+
+    Returns:
+        list of (B, U): 0 where a stream is left out.
+    """
+
+    def __init__(self, rate, seed=None, **options):
+        super().__init__(**options)
+        self.rate, self.seed = rate, seed
+        self.random = keras.random.SeedGenerator(seed)
+
+    def call(self, outputs, lengths, training=False):
+        kept = [ops.cast(length, "int32") > 0 for length in lengths]
+        if training and self.rate:
+            count, shape = len(outputs), ops.shape(lengths[0])
+            whole = ops.all(ops.stack(kept), axis=0)  # only a clip that has them all loses one
+            chance = keras.random.uniform(shape, dtype="float32", seed=self.random)
+            # What falls under the rate says which: equal parts of it, one a stream.
+            parts = [(chance >= self.rate * n / count) & (chance < self.rate * (n + 1) / count) for n in range(count)]
+            kept = [there & ~(whole & part) for there, part in zip(kept, parts)]
+        return [output * ops.cast(there, output.dtype)[:, None] for output, there in zip(outputs, kept)]
+
+    def compute_output_spec(self, outputs, lengths, training=False):
+        return [keras.KerasTensor(output.shape, dtype=self.compute_dtype) for output in outputs]
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}

@@ -7,7 +7,7 @@ Each model takes a dict of right-padded sequences with their lengths, `{"video":
 import keras
 
 from helpers.config import FusionConfig, SubsystemConfig
-from helpers.layers import HardAttention, LengthMask, SoftAttention, Standardisation
+from helpers.layers import HardAttention, LengthMask, SoftAttention, Standardisation, StreamDropout
 
 
 def stream_inputs(stream, dim):
@@ -90,6 +90,8 @@ def audio_subsystem(dim=13, config=None, *, n_classes=8, normalisation=None):
 def fusion_model(video_dim=512, audio_dim=13, video=None, audio=None, fusion=None, *, n_classes=8, normalisation=None):
     """Both FC outputs concatenated → batch normalisation → dropout → softmax (3.4.1, figure 3.5), trained jointly.
 
+    `fusion` may mix them otherwise than the thesis, and may leave out a stream of some clips in training.
+
     Args:
         video_dim, audio_dim: numbers a frame of each stream.
         video, audio: SubsystemConfig of each trunk, the thesis' by default.
@@ -101,7 +103,7 @@ def fusion_model(video_dim=512, audio_dim=13, video=None, audio=None, fusion=Non
         keras.Model, not compiled.
     """
     fusion, normalisation = fusion or FusionConfig(), normalisation or {}
-    inputs, outputs = {}, []
+    inputs, outputs, lengths = {}, [], []
     for stream, dim, config in (
         ("video", video_dim, video or SubsystemConfig.video()),
         ("audio", audio_dim, audio or SubsystemConfig.audio()),
@@ -109,8 +111,33 @@ def fusion_model(video_dim=512, audio_dim=13, video=None, audio=None, fusion=Non
         sequence, length = stream_inputs(stream, dim)
         inputs |= {stream: sequence, f"{stream}_length": length}
         outputs.append(trunk(stream, sequence, length, config, normalisation.get(stream)))
-    x = keras.layers.Concatenate(name="fusion")(outputs)  # (B, 2·fc_units)
+        lengths.append(length)
+    if fusion.stream_dropout:
+        outputs = StreamDropout(fusion.stream_dropout, name="stream_dropout")(outputs, lengths)
+    x = {"concatenate": keras.layers.Concatenate(name="fusion"), "gated": gated}[fusion.kind](outputs)
     return keras.Model(inputs, head(x, n_classes, fusion.batch_norm, fusion.dropout), name="fusion_model")
+
+
+def gated(outputs):
+    """A learnt mixture of two streams (gated multimodal unit, Arevalo et al. 2017).
+
+        z = σ(W [v; a])      h = z ⊙ tanh(W_v v) + (1 − z) ⊙ tanh(W_a a)
+
+    Args:
+        outputs: [v, a], each (B, fc_units).
+
+    Returns:
+        (B, fc_units): h.
+    """
+    units = outputs[0].shape[-1]
+    gate = keras.layers.Dense(units, activation="sigmoid", name="gate")(keras.layers.Concatenate()(outputs))
+    video, audio = (
+        keras.layers.Dense(units, activation="tanh", name=f"{stream}_gated")(output)
+        for stream, output in zip(("video", "audio"), outputs)
+    )
+    return keras.layers.Add(name="fusion")(
+        [keras.layers.Multiply()([gate, video]), keras.layers.Multiply()([1.0 - gate, audio])]
+    )
 
 
 def attention_of(model):

@@ -49,12 +49,13 @@ def curves(history, metric="accuracy", ax=None, title=None):
     """
     ax = _axes(ax)
     held = "of training actors or clips held out"
+    mark = "o" if history.epoch.nunique() == 1 else None  # a line of one point cannot be seen
     for column, style, colour, name in ((metric, "-", "C0", "training"), (f"val_{metric}", "--", "C1", held)):
         if column in history:
             for _, fold in history.groupby("fold"):
                 ax.plot(fold.epoch, fold[column], style, color=colour, alpha=0.25, linewidth=1)
             mean = history.groupby("epoch")[column].mean()
-            ax.plot(mean.index, mean, style, color=colour, linewidth=2, label=name)
+            ax.plot(mean.index, mean, style, color=colour, linewidth=2, marker=mark, label=name)
     ax.set(xlabel="epoch", ylabel=metric, title=title or f"Training {metric}, mean of the folds in bold")
     ax.set_ylim(0, 1.02 if metric == "accuracy" else None)
     ax.legend()

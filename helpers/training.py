@@ -176,7 +176,7 @@ def _claim(out, settings):
     """Makes `out` this configuration's folder; another configuration's folds are put aside, never reused or lost."""
     if (out / "config.json").is_file():
         stored = json.loads((out / "config.json").read_text())
-        if stored == settings:
+        if configs.completed(stored) == settings:
             return
         aside = out.with_name(f"{out.name}.{configs.key(stored)}")
         out.rename(aside)

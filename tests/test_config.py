@@ -23,6 +23,8 @@ def test_the_defaults_are_the_thesis_values():
         (lambda: SubsystemConfig(attention="hard-ish"), "attention is 'hard-ish'"),
         (lambda: SubsystemConfig(gru_layers=0), "gru_layers is 0"),
         (lambda: FusionConfig(dropout=1.0), "dropout is 1.0"),
+        (lambda: FusionConfig(kind="added"), "kind is 'added'"),
+        (lambda: FusionConfig(stream_dropout=2), "stream_dropout is 2"),
         (lambda: TrainConfig(batch_size=1), "batch normalisation"),
     ],
 )

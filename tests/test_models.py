@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from helpers import models
-from helpers.config import SubsystemConfig
+from helpers.config import FusionConfig, SubsystemConfig
 
 SMALL = {"gru_units": 8, "fc_units": 6}
 
@@ -59,6 +59,29 @@ def test_the_fusion_concatenates_both_fully_connected_outputs():
     assert model.get_layer("fusion").output.shape == (None, 12)
     after = [layer.name for layer in model.layers]
     assert after[after.index("fusion") + 1 :] == ["batch_norm", "dropout", "emotion"]
+
+
+def test_the_gate_mixes_both_streams_number_by_number(tmp_path):
+    model, inputs = fusion(fusion=FusionConfig(kind="gated")), batch()
+    assert model.get_layer("fusion").output.shape == (None, 6)
+    names = ("video_fc", "audio_fc", "video_gated", "audio_gated", "gate", "fusion")
+    inner = keras.Model(model.input, {name: model.get_layer(name).output for name in names})
+    out = {name: np.asarray(value) for name, value in inner(inputs).items()}
+    for stream in ("video", "audio"):
+        kernel, bias = model.get_layer(f"{stream}_gated").get_weights()
+        assert np.allclose(out[f"{stream}_gated"], np.tanh(out[f"{stream}_fc"] @ kernel + bias), atol=1e-5)
+    mixed = out["gate"] * out["video_gated"] + (1 - out["gate"]) * out["audio_gated"]
+    assert np.allclose(out["fusion"], mixed, atol=1e-6) and (out["gate"] > 0).all() and (out["gate"] < 1).all()
+    model.save(tmp_path / "gated.keras")
+    assert np.allclose(keras.models.load_model(tmp_path / "gated.keras")(inputs), model(inputs), atol=1e-6)
+
+
+def test_a_missing_stream_says_nothing_where_the_fusion_was_taught_to_do_without():
+    model, inputs = fusion(fusion=FusionConfig(stream_dropout=0.5)), batch()
+    gone = {**inputs, "video_length": np.zeros(3, "int32")}
+    before = np.asarray(model(gone))
+    assert np.isfinite(before).all() and not np.allclose(before, model(inputs))
+    assert np.allclose(before, model({**gone, "video": inputs["video"] + 5}), atol=1e-6)
 
 
 def test_the_fusion_listens_to_both_streams():

@@ -71,6 +71,8 @@ def test_every_picture_is_drawn_on_the_given_axes_and_returned():
 
 
 def test_the_curve_is_the_mean_of_the_folds_over_their_own_epochs():
+    ax = plots.curves(HISTORY[HISTORY.epoch == 1])
+    assert ax.lines[-1].get_marker() == "o", "one epoch is a point, not an invisible line"
     ax = plots.curves(HISTORY)
     bold = max(ax.lines, key=lambda line: line.get_linewidth())
     assert bold.get_xdata().tolist() == [1, 2] and np.allclose(bold.get_ydata(), [0.3, 0.7])

@@ -313,6 +313,16 @@ def test_another_configuration_never_reuses_folds_and_loses_none(finished, copie
     assert (copied / "fold_1" / "predictions.csv").stat().st_mtime_ns == stamp, "taken back, not trained"
 
 
+def test_a_run_of_an_older_version_that_lacks_a_knob_of_today_goes_on(copied, capsys):
+    settings = json.loads((copied / "config.json").read_text())
+    del settings["audio"]["noise"], settings["train"]["stretch"]
+    (copied / "config.json").write_text(json.dumps(settings))
+    stamp = (copied / "fold_1" / "model.keras").stat().st_mtime_ns
+    run(copied)
+    assert "held another configuration" not in capsys.readouterr().out
+    assert (copied / "fold_1" / "model.keras").stat().st_mtime_ns == stamp
+
+
 def test_other_features_are_another_configuration(finished, copied):
     assert not run(copied, toy(seed=1)).predictions.p_calm.equals(finished.predictions.p_calm)
 
