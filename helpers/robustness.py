@@ -100,9 +100,9 @@ def _noisy(features, clips, config, snr, seed):
 
     def damage(inputs):
         audio = np.zeros_like(inputs["audio"])
-        for row, clip_id in enumerate(features.clip_id):
+        for row, (clip_id, length) in enumerate(zip(features.clip_id, inputs["audio_length"])):
             samples, rate = speech.load(paths[clip_id], config)
-            made = speech.mfcc(noise(samples, snr, [seed, row]), rate, config)
+            made = speech.mfcc(noise(samples, snr, [seed, row]), rate, config)[:length]
             audio[row, : len(made)] = made
         return inputs | {"audio": audio}
 
