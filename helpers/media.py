@@ -13,6 +13,12 @@ from helpers.exclusions import ClipError
 # These containers say in their index what is in them; FFmpeg need not decode a few frames to find out.
 _INDEXED, _QUICK = (".mp4", ".m4v", ".mov", ".m4a"), {"analyzeduration": "0", "probesize": "5000"}
 
+# What FFmpeg may open: files that hold pictures and sound themselves. It also knows lists of other files, which a clip
+# from an unknown hand must not make it follow.
+_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,wav,w64,mp3,ogg,flac,aac,aiff,caf,mpegts,mpeg,mpegvideo,asf,flv"
+_FORMATS += ",amr,au,rm,dv,mxf,nut,ac3,eac3,ivf,h264,hevc"
+OPEN = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+
 
 class Picture:
     """One decoded frame.
@@ -105,7 +111,8 @@ def decode(path, pictures=True, sound=None, threads=0):
 
     name, kind = pathlib.Path(path).name, "pictures" if pictures else "sound"
     try:
-        with av.open(str(path), options=_QUICK if str(path).lower().endswith(_INDEXED) else {}) as container:
+        quick = _QUICK if str(path).lower().endswith(_INDEXED) else {}
+        with av.open(str(path), options=OPEN | quick) as container:
             video = container.streams.video[0] if pictures and container.streams.video else None
             audio = container.streams.audio[0] if sound is not None and container.streams.audio else None
             if pictures and video is None:

@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import threading
 
+from helpers import media
 from helpers.exclusions import ClipError
 
 MOST_BYTES = 50 << 20
@@ -33,7 +34,7 @@ def check(path):
     if not size:
         raise ClipError(f"{path.name}: the file is empty")
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), options=media.OPEN) as container:
             seconds, frames, pixels = _extent(container)
     except (av.FFmpegError, OSError, ValueError):
         return

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from helpers import detection, faces, synthetic, synthetic_face
+from helpers import detection, faces, media, speech, synthetic, synthetic_face
 from helpers.config import VideoConfig
 from helpers.exclusions import ClipError
 
@@ -233,3 +233,26 @@ def test_a_face_is_found_in_every_kept_frame_of_the_real_clips(shared):
     for path in paths:
         track = faces.track(path)
         assert track.found.all() and len(track.times) == pytest.approx((track.times[-1]) * 7.5 + 1, abs=1)
+
+
+def test_a_list_of_other_files_is_no_clip_whatever_it_is_called(tmp_path):
+    """FFmpeg would follow it, and show what lies beside it."""
+    synthetic.clip(tmp_path / "other.mp4", "happy", 3, seconds=1)
+    (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile other.mp4\n")
+    with pytest.raises(ClipError, match=r"list\.mp4: no pictures could be read"):
+        faces.track(tmp_path / "list.mp4")
+    with pytest.raises(ClipError, match=r"list\.mp4: no sound could be read"):
+        speech.load(tmp_path / "list.mp4")
+
+
+@pytest.mark.parametrize("kind", ["matroska", "mov", "mpegts", "flv"])
+def test_the_containers_people_have_are_opened(kind, tmp_path):
+    source, other = synthetic.clip(tmp_path / "clip.mp4", "happy", 3, seconds=1), tmp_path / f"clip.{kind}"
+    with av.open(str(source)) as given, av.open(str(other), "w", format=kind) as out:
+        streams = {stream.index: out.add_stream_from_template(stream) for stream in given.streams}
+        for packet in given.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                out.mux(packet)
+    sound = media.Sound()
+    assert len(list(media.decode(other, sound=sound))) == 30 and len(sound.samples()) > 40_000
