@@ -1,6 +1,15 @@
-"""One clip in, one answer out: which emotion, how sure, where the networks looked, and what each stream alone says."""
+"""One clip in, one answer out: which emotion, how sure, where the networks looked, and what each stream alone says.
 
+    python -m helpers.predict MODEL CLIP … [--fold N] [--json]
+
+MODEL is a run's folder or an exported file. Prints a line a clip; with --json an object a line: clip, emotion, sure,
+probabilities, streams, timeline, warnings. A clip that cannot be answered is named, and the rest go on.
+"""
+
+import argparse
+import json
 import pathlib
+import sys
 
 import numpy as np
 
@@ -149,3 +158,36 @@ class Predictor:
         why = "; ".join(clip.missing.values()) or "no window of it has both a face and a sound"
         alone = " or ".join(WORDS[stream] for stream in clip.features if stream not in self.models)
         return f"{clip.name}: {why}; and this fusion has no subsystem beside it that answers from the {alone} alone"
+
+
+def main(arguments=None):
+    """The command line. Returns the number of clips without an answer."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", help="a run's folder, such as runs/demo/fusion, or an exported file")
+    parser.add_argument("clips", nargs="+")
+    parser.add_argument("--fold", type=int, help="of a folder: the fold whose model answers; by default all together")
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args(arguments)
+    try:
+        predictor = Predictor.load(chosen.model, chosen.fold)
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(str(error)) from error
+    failed = 0
+    for path in chosen.clips:
+        try:
+            found = predictor.predict(path)
+        except ClipError as error:
+            failed += 1
+            print(error, file=sys.stderr)
+            continue
+        if chosen.json:
+            kept = {name: getattr(found, name) for name in ("emotion", "sure", "probabilities", "streams", "warnings")}
+            parts = [{"start": p.start, "end": p.end, "probabilities": p.probabilities} for p in found.timeline]
+            print(json.dumps({"clip": path, **kept, "timeline": parts}), flush=True)
+        else:
+            print(f"{path}: {found.sentence}", *(f"    {remark}" for remark in found.warnings), sep="\n", flush=True)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(1 if main() else 0)

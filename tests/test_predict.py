@@ -288,3 +288,16 @@ def test_folders_and_folds_that_are_not_there_are_refused(runs, tmp_path):
         predict.Predictor.load(tmp_path / "nowhere.zip")
     with pytest.raises(ValueError, match="is no fusion"):
         predict.Predictor.load(runs / "audio", audio=runs / "audio")
+
+
+def test_the_command_prints_a_line_a_clip_and_names_what_cannot_be_answered(runs, clip, tmp_path, capsys):
+    (tmp_path / "text.mp4").write_text("no clip")
+    assert predict.main([str(runs / "audio"), "--fold", "1", str(tmp_path / "text.mp4"), str(clip)]) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith(f"{clip}: ") and "%" in said.out and "text.mp4: no sound could be read" in said.err
+    assert predict.main([str(runs / "audio"), "--json", str(clip)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["clip"] == str(clip) and sum(found["probabilities"].values()) == pytest.approx(1)
+    assert len(found["timeline"]) == 1 and found["emotion"] in found["probabilities"]
+    with pytest.raises(SystemExit, match="no exported model"):
+        predict.main([str(tmp_path / "nothing.zip"), str(clip)])
