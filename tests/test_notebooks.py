@@ -181,21 +181,18 @@ def test_a_reader_is_told_what_differs_from_the_thesis(in_order):
 def test_evaluation_takes_the_earlier_results_and_trains_nothing(in_order, clips):
     folder, _ = in_order
     stamps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")}
-    notebooks.run(WITH_CLIPS[-1], {"RUN": "demo", "ROOT": str(clips)}, cwd=folder, tell=lambda line: None)
+    notebooks.run(WITH_CLIPS[3], {"RUN": "demo", "ROOT": str(clips)}, cwd=folder, tell=lambda line: None)
     assert stamps and {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")} == stamps
 
 
 def shown(executed):
-    """What a reader sees under each cell, the moving progress bars left out: {source: outputs}."""
-    return {
-        cell.source: [
-            output.get("text") or output.data
-            for output in cell.outputs
-            if output.output_type != "stream" or output.name == "stdout"
-        ]
-        for cell in executed.cells
-        if cell.cell_type == "code"
-    }
+    """{a cell's source: what it printed, and the data of what it displayed}; a slow kernel sends a line in pieces."""
+    found = {}
+    for cell in executed.cells:
+        if cell.cell_type == "code":
+            printed = "".join(output.text for output in cell.outputs if output.get("name") == "stdout")
+            found[cell.source] = [printed, *(output.data for output in cell.outputs if "data" in output)]
+    return found
 
 
 @pytest.mark.parametrize(
@@ -252,7 +249,11 @@ def three_classes(clips):
     return clips / "three.csv"
 
 
-@pytest.mark.parametrize("path", WITH_CLIPS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=pytest.mark.slow) if path.stem.startswith("06") else path for path in WITH_CLIPS],
+    ids=lambda path: path.stem,
+)
 def test_each_notebook_runs_alone_on_three_classes_of_ones_own(path, three_classes, cache, feature_set, tmp_path):
     (tmp_path / "cache").symlink_to(cache)
     settings = {**QUICK, "PROTOCOLS": ("actor",), "DATASET": str(three_classes)}
