@@ -94,7 +94,9 @@ def build(predictor, desk):
 
     # Raw payloads: the desk, not Gradio, says which paths may be read.
     options = {"preprocess": False, "concurrency_limit": 1, "concurrency_id": "clips"}
-    with gradio.Blocks(title="What does this face and voice express?", analytics_enabled=False) as page:
+    # An upload that nobody asks about, from a page closed too early, is gone within the hour.
+    about = {"title": "What does this face and voice express?", "delete_cache": (600, 3000)}
+    with gradio.Blocks(**about, analytics_enabled=False) as page:
         gradio.Markdown(INTRODUCTION)
         with gradio.Row():
             with gradio.Column(scale=1):

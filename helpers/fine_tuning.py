@@ -6,6 +6,7 @@ may be shown, and an epoch only trains what is above.
 
 import dataclasses
 import pathlib
+import time
 
 import numpy as np
 
@@ -147,8 +148,6 @@ def fine_tune(stills, out, weights=None, config=None, progress=True):
 
 
 def _train(model, features, label, config, progress):
-    import time
-
     import keras
     from tqdm.auto import tqdm
 

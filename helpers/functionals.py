@@ -8,7 +8,7 @@ import functools
 
 import numpy as np
 
-from helpers import speech
+from helpers import runtime, speech
 from helpers.config import AudioConfig
 
 RATE, FRAME, HOP = 24_000, 1536, 480  # Hz, and samples: frames of 64 ms every 20 ms
@@ -145,8 +145,6 @@ def table(paths, workers=None, progress=True):
     """
     import joblib
     from tqdm.auto import tqdm
-
-    from helpers import runtime
 
     parallel = joblib.Parallel(n_jobs=workers or runtime.workers(), return_as="generator")
     found = parallel(joblib.delayed(read)(path) for path in paths)
