@@ -24,7 +24,8 @@ def main():
     chosen = parser.parse_args()
     clips = datasets.load(chosen.dataset, chosen.root)
     feature_set = features.build(clips, runtime.workspace() / "cache")
-    for kind, dropout in itertools.product(("concatenate", "gated"), (0.0, 0.5)):
+    damages = robustness.damaged(feature_set, clips, config.AudioConfig())
+    for kind, dropout in itertools.product(("concatenate", "gated", "cross"), (0.0, 0.5)):
         out = runtime.workspace() / "runs" / "robustness" / f"{kind}-{dropout}"
         training.cross_validate(
             feature_set,
@@ -37,7 +38,7 @@ def main():
             audio=config.SubsystemConfig.audio(gru_units=chosen.units),
             fusion=config.FusionConfig(kind=kind, stream_dropout=dropout),
         )
-        table = robustness.table(out, feature_set, clips, config.AudioConfig())
+        table = robustness.table(out, feature_set, damages)
         found = {row.damage: round(row.accuracy, 2) for row in table.itertuples()}
         print(json.dumps({"kind": kind, "stream_dropout": dropout, **found}), flush=True)
 

@@ -12,7 +12,7 @@ import pathlib
 import sys
 import time
 
-from helpers import action_units, functionals, ravdess, runtime, shallow
+from helpers import action_units, functionals, people, ravdess, runtime, shallow
 
 PENALTY = {"audio": 10.0, "video": 3.0}
 
@@ -30,7 +30,7 @@ def main():
     print(f"features of {len(table)} clips in {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
     for protocol in chosen.protocols:
         for person in (False, True):
-            rows = {name: shallow.per_person(x, table.actor) if person else x for name, x in streams.items()}
+            rows = {name: people.rows(x, table.actor) if person else x for name, x in streams.items()}
             for name, result in shallow.cross_validate(rows, table, protocol, penalty=PENALTY).items():
                 summary = result.summary() | {"per_person": person, "cores": runtime.workers()}
                 shown = ("model", "protocol", "per_person", "average", "best", "lowest", "uar", "accuracy_interval")

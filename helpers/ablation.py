@@ -77,7 +77,9 @@ def name(settings):
     if settings.cell != "gru":
         words.append(settings.cell)
     default = SubsystemConfig()
-    for field, short in (("fc_units", "fc"), ("dropout", "drop"), ("rnn_dropout", "rnndrop"), ("noise", "noise")):
+    short_names = {"fc_units": "fc", "dropout": "drop", "rnn_dropout": "rnndrop", "noise": "noise"}
+    short_names |= {"bidirectional": "both", "stack": "stack", "convolution": "conv"}
+    for field, short in short_names.items():
         if getattr(settings, field) != getattr(default, field):
             words.append(f"{short}{getattr(settings, field)}")
     return "-".join(words)

@@ -1,5 +1,7 @@
 """Action units of the face, for those who have them: OpenFace's, averaged over a clip."""
 
+import dataclasses
+
 import numpy as np
 
 
@@ -34,6 +36,21 @@ def read(path, table):
         row, column = np.argwhere(~np.isfinite(values))[0]
         raise ValueError(f"{path}: {columns[column]} of {table.clip_id.iloc[row]} is no number")
     return values
+
+
+def beside(features, values):
+    """A FeatureSet whose video stream is one step a clip: its mean action units.
+
+    Args:
+        features: FeatureSet.
+        values: float (N, D), as `read` gives them for its clips.
+
+    Returns:
+        FeatureSet; its `preprocessing` no longer says how its pictures were made.
+    """
+    made = {name: value for name, value in (features.preprocessing or {}).items() if name not in ("video", "vgg16")}
+    video, length = np.asarray(values, dtype=np.float32)[:, None], np.ones(len(values), dtype=np.int32)
+    return dataclasses.replace(features, video=video, video_length=length, preprocessing=made or None)
 
 
 def _take(name):

@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 
-from helpers import runtime
+from helpers import augmentation, runtime
+from helpers.config import TrainConfig
 
 # Sequences are cut to the longest clip of these shares of all: a backend compiles anew for every length it meets, and
 # only many batches are worth many lengths.
@@ -21,12 +22,16 @@ class Batches(keras.utils.PyDataset):
     shared out is filled up with its own first clips, fewer than there are devices.
     """
 
-    def __init__(self, features, rows, batch_size, streams, labels, seed, trim=False, stretch=0.0):
+    def __init__(self, features, rows, batch_size, streams, labels, seed, trim=False, train=None):
         super().__init__()
         self.features, self.rows, self.batch_size = features, np.asarray(rows), batch_size
         self.streams, self.labels = streams, labels
         self.seed, self.epoch, self.edges = seed, 0, {}
-        self.stretch = stretch if seed is not None else 0.0
+        train = train or TrainConfig()
+        self.shares = bool(train.mixup or train.label_smoothing)  # labels are shares of the classes
+        self.stretch, self.mixup = (train.stretch, train.mixup) if seed is not None else (0.0, 0.0)
+        voices = "audio" in streams and seed is not None
+        self.augmentation = augmentation.Augmentation.of(features, train) if voices else None
         self.devices = runtime.devices()
         if seed is not None and batch_size % self.devices:
             raise ValueError(f"a batch of {batch_size} cannot be shared by {self.devices} devices: make it a multiple")
@@ -44,14 +49,23 @@ class Batches(keras.utils.PyDataset):
         # Sorted within the batch: the disk is read in one direction.
         rows = self.order[number]
         rows = np.concatenate([rows, np.resize(rows, -len(rows) % self.devices)])
-        inputs = self.features.inputs(np.sort(rows) if self.seed is not None else rows, self.streams)
-        if self.stretch:
-            self._play(inputs, np.random.default_rng([self.seed, self.epoch, number]))
+        rows = np.sort(rows) if self.seed is not None else rows
+        inputs, label = self.features.inputs(rows, self.streams), self.features.label[rows]
+        if self.shares:
+            label = np.eye(len(self.features.classes), dtype=np.float32)[label]
+        if self.seed is not None:
+            inputs, label = self._changed(inputs, label, np.random.default_rng([self.seed, self.epoch, number]))
         for stream, edges in self.edges.items():
             longest = inputs[f"{stream}_length"].max()
             inputs[stream] = inputs[stream][:, : edges[np.searchsorted(edges, longest)]]
-        label = self.features.label[np.sort(rows) if self.seed is not None else rows]
         return (inputs, label) if self.labels else (inputs,)
+
+    def _changed(self, inputs, label, random):
+        if self.stretch:
+            self._play(inputs, random)
+        if self.augmentation:
+            inputs["audio"] = self.augmentation.apply(inputs["audio"], inputs["audio_length"], random)
+        return augmentation.mixed(inputs, label, self.mixup, random) if self.mixup else (inputs, label)
 
     def _play(self, inputs, random):
         """Plays each clip faster or slower, all its streams alike; never longer than the longest clip there is."""

@@ -25,6 +25,7 @@ _MEMBER = re.compile(
 _BOUNDS = {"fps": (0.1, 120), "size": (32, 512), "margin": (0.1, 10), "detect_sizes": (80, 4096)}
 _BOUNDS |= {"rate": (4000, 192_000), "n_mfcc": (1, 256), "frame": (32, 1 << 16), "hop": (32, 1 << 16)}
 _BOUNDS |= {"n_mels": (1, 256), "pre_emphasis": (0, 1), "min_seconds": (0, 60)}
+_BOUNDS |= {"deltas": (0, 2), "prosody": (0, 1), "trim": (0, 200)}
 
 
 def read(path):
@@ -116,10 +117,7 @@ def _model(archive, kind, about, dims, half):
     shapes = [tuple(shape) for shape in about["shapes"]]
     count = sum(int(np.prod(shape)) for shape in shapes)
     for stream in training.MODELS[kind]:
-        part = SubsystemConfig(**settings[stream])
-        # Some of the matrices such a network has: it is not even built where these would not fit.
-        least = part.gru_layers * part.gru_units**2 + part.gru_units * (dims[stream] + part.fc_units)
-        if least + part.fc_units * len(classes) > count:
+        if _least(SubsystemConfig(**settings[stream]), dims[stream], len(classes)) > count:
             raise ValueError(f"{kind}/config.json describes a larger network than the weights fill")
     sizes = {archive.getinfo(f"{kind}/fold_{k}.weights").file_size for k in folds}
     if sizes != {sum(int(np.prod(s)) * np.dtype(bundle.kind_of(s, half)).itemsize for s in shapes)}:
@@ -129,3 +127,13 @@ def _model(archive, kind, about, dims, half):
         raise ValueError(f"the {kind} model's weights have other shapes than its configuration")
     weights = [bundle.arrays(archive.read(f"{kind}/fold_{k}.weights"), shapes, half) for k in folds]
     return Trained(settings, summary, tuple(folds), weights, model, about["temperature"], about["threshold"])
+
+
+def _least(part, dim, n_classes):
+    """Some of the numbers such a subsystem has: it is not even built where these would not fit."""
+    wide, least = part.stack * dim, part.fc_units * n_classes
+    if part.convolution:
+        wide, least = part.convolution, least + 3 * wide * part.convolution
+    if part.cell != "none":
+        wide, least = part.gru_units, least + wide * part.gru_units + part.gru_layers * part.gru_units**2
+    return least + wide * part.fc_units

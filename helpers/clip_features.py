@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from helpers import backbone, config, faces, media, speech
+from helpers import backbone, config, faces, media, speech, voice
 from helpers.config import AudioConfig, VideoConfig
 from helpers.exclusions import ClipError
 
@@ -33,8 +33,10 @@ class Preprocessing:
         """Out of preprocessing.json's content.
 
         Raises:
-            TypeError, ValueError: it is none.
+            TypeError, ValueError: it is none, or one that a single clip cannot be put through.
         """
+        if stored.get("per_person"):
+            raise ValueError("it was trained person by person, and one clip does not say how its person is at rest")
         kinds = {"video": VideoConfig, "audio": AudioConfig}
         parts = {stream: kinds[stream](**stored[stream]) for stream in kinds if stored.get(stream)}
         return cls(**parts, **{name: stored[name] for name in ("vgg16", "assumed") if name in stored})
@@ -46,7 +48,7 @@ class Preprocessing:
     @property
     def dims(self):
         """{stream: numbers a frame}."""
-        dims = {"video": self.video and backbone.DIM, "audio": self.audio and self.audio.n_mfcc}
+        dims = {"video": self.video and backbone.DIM, "audio": self.audio and voice.width(self.audio)}
         return {stream: dim for stream, dim in dims.items() if dim}
 
 
@@ -57,7 +59,7 @@ class ClipFeatures:
     Attributes:
         name: the file's.
         made_with: Preprocessing.
-        features: {"video": float32 (Tv, 512), "audio": float32 (Ta, 13)}.
+        features: {"video": float32 (Tv, 512), "audio": float32 (Ta, F), 13 MFCC by default}.
         times: {stream: float32 (T,)}, seconds from the stream's first frame; a sound frame's is its middle.
         seconds: {stream: its duration}.
         missing: {stream: why it cannot be used}.
@@ -135,8 +137,7 @@ def read(path, made_with, base=None):
     if made_with.audio:
         try:
             samples, rate = speech.load(path, made_with.audio, sound)
-            features["audio"] = speech.mfcc(samples, rate, made_with.audio)
-            times["audio"] = speech.frame_times(len(features["audio"]), made_with.audio).astype(np.float32)
+            features["audio"], times["audio"] = voice.features(samples, rate, made_with.audio)
             seconds["audio"] = len(samples) / rate
         except ClipError as error:
             missing["audio"] = str(error).removeprefix(f"{name}: ")

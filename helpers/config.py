@@ -13,6 +13,11 @@ def _require(condition, message):
         raise ValueError(message)
 
 
+def _later(default):
+    """A field that came after things were kept under `key`: at its default it changes no key."""
+    return dataclasses.field(default=default, metadata={"later": True})
+
+
 @dataclasses.dataclass(frozen=True)
 class VideoConfig:
     """From a clip's pictures to 48×48×3 faces (thesis 3.4.2)."""
@@ -43,8 +48,14 @@ class AudioConfig:
     n_mels: int = 26  # open: the usual bank for 13 coefficients
     pre_emphasis: float = 0.97  # (2.24), open: the usual coefficient
     min_seconds: float = 0.5  # open: a shorter clip is no utterance
+    # Beyond the thesis; see helpers.voice.
+    deltas: int = _later(0)  # 1: the MFCC's changes as well, 2: and the changes of these
+    prosody: bool = _later(False)  # pitch, periodicity, energy, centroid, flatness, flux as well
+    trim: float = _later(0.0)  # dB below the loudest frame: softer frames at both ends are cut off; 0 keeps all
 
     def __post_init__(self):
+        _require(self.deltas in (0, 1, 2), f"deltas is {self.deltas}; 0, 1 or 2")
+        _require(self.trim >= 0, f"trim is {self.trim}; 0 or more dB")
         _require(self.rate > 0, f"rate is {self.rate}; it must be positive")
         _require(0 < self.hop <= self.frame, f"hop is {self.hop}; it must lie between 1 and the frame ({self.frame})")
         _require(
@@ -53,26 +64,47 @@ class AudioConfig:
         _require(0 <= self.pre_emphasis < 1, f"pre_emphasis is {self.pre_emphasis}; it must lie in [0, 1)")
 
 
+CELLS = ("gru", "lstm", "transformer", "tim", "none")
+ATTENTIONS = ("soft", "hard", "none", "statistics")
+HEADS = 4  # of a transformer
+
+
 @dataclasses.dataclass(frozen=True)
 class SubsystemConfig:
     """One stream's network: RNN stack, attention, fully connected layer, head (thesis 3.4, tables 4.1 and 4.3)."""
 
     gru_layers: int = 1
     gru_units: int = 512
-    cell: str = "gru"  # "gru" (2.20–2.23) or "lstm" (2.14–2.19)
-    attention: str = "soft"  # "soft" (2.28–2.30), "hard" (2.6.2), or "none": the last state alone
+    # "gru" (2.20–2.23), "lstm" (2.14–2.19); beyond the thesis "transformer" (4.4), "tim" (helpers.encoders), or "none"
+    cell: str = "gru"
+    # "soft" (2.28–2.30), "hard" (2.6.2), "none": the last state alone; or "statistics" (layers.StatisticsPooling)
+    attention: str = "soft"
     batch_norm: bool = True  # (2.31–2.34), after the fully connected layer
     fc_units: int = 128  # open: small, since the fusion concatenates two of them
     dropout: float = 0.3  # open
     noise: float = 0.0  # open: Gaussian noise on the standardised features in training, in standard deviations
     rnn_dropout: float = 0.0  # open: share of each RNN's output channels left out, the same over all steps of a clip
+    # Beyond the thesis; see helpers.encoders.
+    bidirectional: bool = False  # each RNN once forwards and once backwards, side by side
+    stack: int = 1  # steps put side by side as one: a shorter sequence of longer rows
+    convolution: int = 0  # units of a convolution over three steps before the RNN; 0: none
 
     def __post_init__(self):
         _require(self.gru_layers >= 1, f"gru_layers is {self.gru_layers}; at least 1")
         _require(self.gru_units >= 1, f"gru_units is {self.gru_units}; at least 1")
-        _require(self.cell in ("gru", "lstm"), f'cell is {self.cell!r}; "gru" or "lstm"')
-        kinds = ("soft", "hard", "none")
-        _require(self.attention in kinds, f'attention is {self.attention!r}; "soft", "hard" or "none"')
+        for name, kinds in (("cell", CELLS), ("attention", ATTENTIONS)):
+            kind = getattr(self, name)
+            _require(kind in kinds, f"{name} is {kind!r}; one of {', '.join(kinds)}")
+        _require(
+            not self.bidirectional or self.cell in ("gru", "lstm"),
+            f"bidirectional is for gru and lstm, not {self.cell}",
+        )
+        _require(
+            self.cell != "transformer" or self.gru_units % HEADS == 0,
+            f"gru_units is {self.gru_units}; a transformer's must be a multiple of {HEADS}, its heads",
+        )
+        _require(self.stack >= 1, f"stack is {self.stack}; at least 1")
+        _require(self.convolution >= 0, f"convolution is {self.convolution}; 0 or more units")
         _require(self.fc_units >= 1, f"fc_units is {self.fc_units}; at least 1")
         _require(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must lie in [0, 1)")
         _require(self.noise >= 0, f"noise is {self.noise}; 0 or more standard deviations")
@@ -96,15 +128,22 @@ class FusionConfig:
     batch_norm: bool = True
     dropout: float = 0.3  # open
     trunks: str = "joint"  # open: "joint", all from nothing; "trained" or "frozen": from the trained subsystems
-    kind: str = "concatenate"  # or "gated": a learnt mixture of both streams, number by number (Arevalo et al. 2017)
+    # "concatenate" (3.4.1); "gated": a learnt mixture, number by number (Arevalo et al. 2017); "cross": before they are
+    # pooled, each stream's steps attend to the other's (Tsai et al. 2019)
+    kind: str = "concatenate"
     stream_dropout: float = 0.0  # share of the training's clips that lose a whole stream, so that one may be missing
 
     def __post_init__(self):
-        _require(self.kind in ("concatenate", "gated"), f'kind is {self.kind!r}; "concatenate" or "gated"')
+        kinds = ("concatenate", "gated", "cross")
+        _require(self.kind in kinds, f"kind is {self.kind!r}; one of {', '.join(kinds)}")
         _require(0 <= self.stream_dropout <= 1, f"stream_dropout is {self.stream_dropout}; it must lie in [0, 1]")
         _require(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must lie in [0, 1)")
         kinds = ("joint", "trained", "frozen")
-        _require(self.trunks in kinds, f'trunks is {self.trunks!r}; "joint", "trained" or "frozen"')
+        _require(self.trunks in kinds, f"trunks is {self.trunks!r}; one of {', '.join(kinds)}")
+        _require(
+            self.kind != "cross" or self.trunks == "joint",
+            "a cross-modal attention is trained jointly: trunks is joint",
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +159,17 @@ class TrainConfig:
     precision: str = "float32"  # or "mixed_float16", "mixed_bfloat16": Keras' policies; the softmax stays in float32
     validation: float = 0.0  # share of the TRAINING rows held out for the curves; by actor in the actor protocol
     patience: int = 0  # stop after so many epochs without a lower loss on that share, and go back to the best; 0: never
+    # Beyond the thesis. How the training's clips are changed anew each epoch; see helpers.augmentation.
+    warp: float = 0.0  # the voice's formants and pitch moved up or down by up to this share
+    equaliser: float = 0.0  # dB: spread of a change of loudness, and of the spectrum's slow ups and downs
+    noise_floor: float = 0.0  # share of clips under which a steady noise is laid
+    masks: int = 0  # steps: two stretches of up to so many are blanked (SpecAugment's time masks)
+    mixup: float = 0.0  # α: two clips are laid over one another, and their labels with them (Zhang et al. 2018)
+    # How it is learnt.
+    label_smoothing: float = 0.0  # share of each label's 1 that goes to all classes alike
+    weight_decay: float = 0.0  # AdamW's
+    clip_norm: float = 0.0  # the longest a gradient may be, over all weights; 0: any
+    warm_up: float = 0.0  # share of the training in which the step rises to learning_rate
 
     def __post_init__(self):
         _require(self.epochs >= 1, f"epochs is {self.epochs}; at least 1")
@@ -127,7 +177,13 @@ class TrainConfig:
         _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be positive")
         _require(self.optimiser in ("adam", "sgd"), f'optimiser is {self.optimiser!r}; "adam" or "sgd"')
         _require(self.schedule in ("constant", "cosine"), f'schedule is {self.schedule!r}; "constant" or "cosine"')
-        _require(0 <= self.stretch < 1, f"stretch is {self.stretch}; it must lie in [0, 1)")
+        for name in ("stretch", "warp", "label_smoothing", "warm_up"):
+            _require(0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}; it must lie in [0, 1)")
+        _require(0 <= self.noise_floor <= 1, f"noise_floor is {self.noise_floor}; it must lie in [0, 1]")
+        for name in ("equaliser", "masks", "mixup", "weight_decay", "clip_norm"):
+            _require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; 0 or more")
+        _require(not self.weight_decay or self.optimiser == "adam", "weight_decay is AdamW's: the optimiser is adam")
+        _require(not self.warm_up or self.schedule == "cosine", "warm_up comes before a cosine: the schedule is cosine")
         kinds = ("float32", "mixed_float16", "mixed_bfloat16")
         _require(self.precision in kinds, f"precision is {self.precision!r}; one of {', '.join(kinds)}")
         _require(self.patience >= 0, f"patience is {self.patience}; 0 or more epochs")
@@ -156,7 +212,11 @@ def completed(settings):
 
 def key(config):
     """Eight hex digits that change with any value of `config`: the name of whatever was made with it."""
-    return hashlib.sha256(json.dumps(as_dict(config), sort_keys=True).encode()).hexdigest()[:8]
+    values = as_dict(config)
+    for field in dataclasses.fields(config) if dataclasses.is_dataclass(config) else ():
+        if field.metadata.get("later") and values[field.name] == field.default:
+            del values[field.name]
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 
 # The thesis' experiment in the notebooks' parameter names; epochs, batch and step are open there and chosen here.

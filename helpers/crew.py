@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 
 from helpers import cache as caches
-from helpers import faces, media, speech
+from helpers import faces, media, speech, voice
 from helpers.exclusions import ClipError
 
 
@@ -116,7 +116,7 @@ def entries(clip_id, wanted, video, audio, threads=0):
         if "audio" in wanted:
             path, entry = wanted["audio"]
             try:
-                coefficients = speech.mfcc(*speech.load(path, audio, sound), audio)
+                coefficients, _ = voice.features(*speech.load(path, audio, sound), audio)
                 caches.write(entry, lambda file: np.save(file, coefficients))
             except ClipError as error:
                 refused = _refused(entry, error)

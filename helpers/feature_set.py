@@ -103,7 +103,7 @@ class FeatureSet:
         rest = {name: getattr(self, name) for name in ("classes", "excluded", "preprocessing")}
         return FeatureSet(**fields, **self.inputs(rows), **rest)
 
-    def batches(self, rows, batch_size, streams=None, labels=True, seed=None, trim=False, stretch=0.0):
+    def batches(self, rows, batch_size, streams=None, labels=True, seed=None, trim=False, train=None):
         """The clips of `rows` batch by batch, for `fit` and `predict`: keras.utils.PyDataset.
 
         Args:
@@ -113,11 +113,12 @@ class FeatureSet:
             labels: False gives the inputs alone.
             seed: of the order, drawn anew each epoch; None keeps the order of `rows`.
             trim: clips of about one length come together, padded no further than they need; only with a seed.
-            stretch: each clip is played faster or slower by up to this share, at random anew each epoch; with a seed.
+            train: TrainConfig: with a seed, how the clips are changed anew each epoch; and whether labels are shares of
+                the classes, float32 (n, C), or their numbers.
         """
         from helpers.batches import Batches
 
-        return Batches(self, rows, batch_size, streams or self.streams, labels, seed, trim, stretch)
+        return Batches(self, rows, batch_size, streams or self.streams, labels, seed, trim, train)
 
     def normalisation(self, rows, stream):
         """Mean and variance of the real steps of `rows`: two float32 (D,). A constant number gets variance 1."""

@@ -44,13 +44,13 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, subsystem
     watch = Watch(folder.with_name(f".{folder.name}.state.npz"), k, bar, train.patience)
     # Sequences cut to their batch's longest are new shapes to compile: JAX gains by it, TensorFlow on a GPU does not.
     trim = keras.config.backend() == "jax"
-    batches = features.batches(fit_rows, train.batch_size, streams, seed=seed, trim=trim, stretch=train.stretch)
+    batches = features.batches(fit_rows, train.batch_size, streams, seed=seed, trim=trim, train=train)
     begun = watch.go_on(network, batches)
     network.fit(
         batches,
         epochs=train.epochs,
         initial_epoch=min(begun, train.epochs),
-        validation_data=features.batches(held_rows, 256, streams) if len(held_rows) else None,
+        validation_data=features.batches(held_rows, 256, streams, train=train) if len(held_rows) else None,
         shuffle=False,  # the batches shuffle themselves
         callbacks=[watch],
         verbose=0,
@@ -142,7 +142,7 @@ def ready(network, train, steps):
         sharing = keras.distribution.distribution()
         keras.backend.clear_session()
         keras.distribution.set_distribution(sharing)  # which a new session forgets
-        network.compile(optimiser(train, steps), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        network.compile(optimiser(train, steps), loss(train), metrics=["accuracy"])
         network.optimizer.build(network.trainable_variables)
         start = [keras.ops.convert_to_numpy(variable) for variable in network.optimizer.variables]
         _last.update(made_of=made_of, network=network, start=start)
@@ -155,14 +155,27 @@ def ready(network, train, steps):
     return again
 
 
+def loss(train):
+    """The cross-entropy (2.11) for labels as `FeatureSet.batches` gives them."""
+    if train.mixup or train.label_smoothing:
+        return keras.losses.CategoricalCrossentropy(label_smoothing=train.label_smoothing)
+    return "sparse_categorical_crossentropy"
+
+
 def optimiser(train, steps):
     """The configured optimiser for a training of `steps` batches in all."""
     rate = train.learning_rate
     if train.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+        rising = round(train.warm_up * steps)
+        start = rate * 0.05 if rising else rate
+        target = {"warmup_target": rate, "warmup_steps": rising} if rising else {}
+        rate = keras.optimizers.schedules.CosineDecay(start, steps - rising, **target)
+    options = {"global_clipnorm": train.clip_norm} if train.clip_norm else {}
     if train.optimiser == "sgd":
-        return keras.optimizers.SGD(rate, momentum=0.9)
-    return keras.optimizers.Adam(rate)
+        return keras.optimizers.SGD(rate, momentum=0.9, **options)
+    if train.weight_decay:
+        return keras.optimizers.AdamW(rate, weight_decay=train.weight_decay, **options)
+    return keras.optimizers.Adam(rate, **options)
 
 
 def build(features, rows, settings):

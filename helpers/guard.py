@@ -68,10 +68,11 @@ def check_subsystems(wanted, folders, n_folds):
                 f"{folder} lacks fold {(lacking or [1])[0]} of the {stream} subsystem: train it first"
             )
         stored = config.completed(json.loads((folder / "config.json").read_text()))
-        for name in ("model", "protocol", "n_folds", "seed", "classes", "features", stream):
-            if stored[name] != wanted[stream][name]:
+        for name in ("model", "protocol", "n_folds", "parts", "seed", "classes", "features", stream):
+            here, there = wanted[stream].get(name), stored.get(name)
+            if there != here:
                 raise ValueError(
-                    f"{folder} was trained with another {name} ({stored[name]}, here {wanted[stream][name]}): its "
+                    f"{folder} was trained with another {name} ({there}, here {here}): its "
                     "trunks may know the test clips, or do not fit; train the subsystem with this fusion's settings"
                 )
 

@@ -1,5 +1,5 @@
-"""The layers Keras does not have: a mask from lengths, the thesis' soft and hard attention (2.6.1, 2.6.2), a
-standardisation that is no constant of the compiled model, and the dropout of whole streams."""
+"""The layers Keras does not have: a mask from lengths, the thesis' soft and hard attention (2.6.1, 2.6.2) and a pooling
+that keeps more, a standardisation that is no constant of the compiled model, and the dropout of whole streams."""
 
 import keras
 from keras import ops
@@ -139,21 +139,42 @@ class HardAttention(SoftAttention):
 
 
 @keras.saving.register_keras_serializable(package="helpers")
+class StatisticsPooling(SoftAttention):
+    """Weighted average of a sequence, its weighted spread, and its maximum (Okabe et al. 2018, and the maximum).
+
+    Args as SoftAttention. Returns of the call: ((B, 3·D), float32 (B, T)).
+    """
+
+    def call(self, sequence, state, mask=None, training=False):
+        weights = self._scores(sequence, state, mask)
+        weights = self._weigh(weights, training)  # float32 (B, T)
+        share = ops.cast(weights, sequence.dtype)[..., None]
+        mean = ops.sum(share * sequence, axis=1)
+        variance = ops.sum(share * ops.square(sequence), axis=1) - ops.square(mean)
+        spread = ops.sqrt(ops.maximum(variance, 1e-4))  # the root's gradient has no end at 0
+        there = sequence if mask is None else ops.where(mask[..., None], sequence, ops.cast(-1e4, sequence.dtype))
+        return ops.concatenate([mean, spread, ops.max(there, axis=1)], axis=-1), weights
+
+    def compute_output_spec(self, sequence, state, mask=None, training=False):
+        _, weights = super().compute_output_spec(sequence, state, mask)
+        return keras.KerasTensor((sequence.shape[0], 3 * sequence.shape[2]), dtype=self.compute_dtype), weights
+
+
+@keras.saving.register_keras_serializable(package="helpers")
 class StreamDropout(keras.layers.Layer):
-    """Leaves out a whole stream, so that a fusion learns to do without (ModDrop, Neverova et al. 2016).
+    """Says which streams a fusion has, so that it learns to do without (ModDrop, Neverova et al. 2016).
 
     In training each clip loses, with probability `rate`, one of its streams, drawn by lot; never the last one. At any
-    time a stream of length 0 is left out.
+    time a stream of length 0 is not there.
 
     Args:
         rate: share of the training's clips, 0 to 1.
 
     Args of the call:
-        outputs: list of (B, U), one a stream.
         lengths: list of int (B,), the streams' lengths.
 
     Returns:
-        list of (B, U): 0 where a stream is left out.
+        list of (B, 1), one a stream: 1 where it is there, 0 where not. What comes of a stream is multiplied by it.
     """
 
     def __init__(self, rate, seed=None, **options):
@@ -161,19 +182,19 @@ class StreamDropout(keras.layers.Layer):
         self.rate, self.seed = rate, seed
         self.random = keras.random.SeedGenerator(seed)
 
-    def call(self, outputs, lengths, training=False):
+    def call(self, lengths, training=False):
         kept = [ops.cast(length, "int32") > 0 for length in lengths]
         if training and self.rate:
-            count, shape = len(outputs), ops.shape(lengths[0])
+            count, shape = len(lengths), ops.shape(lengths[0])
             whole = ops.all(ops.stack(kept), axis=0)  # only a clip that has them all loses one
             chance = keras.random.uniform(shape, dtype="float32", seed=self.random)
             # What falls under the rate says which: equal parts of it, one a stream.
             parts = [(chance >= self.rate * n / count) & (chance < self.rate * (n + 1) / count) for n in range(count)]
             kept = [there & ~(whole & part) for there, part in zip(kept, parts)]
-        return [output * ops.cast(there, output.dtype)[:, None] for output, there in zip(outputs, kept)]
+        return [ops.cast(there, self.compute_dtype)[:, None] for there in kept]
 
-    def compute_output_spec(self, outputs, lengths, training=False):
-        return [keras.KerasTensor(output.shape, dtype=self.compute_dtype) for output in outputs]
+    def compute_output_spec(self, lengths, training=False):
+        return [keras.KerasTensor((length.shape[0], 1), dtype=self.compute_dtype) for length in lengths]
 
     def get_config(self):
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}

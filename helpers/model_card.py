@@ -74,8 +74,9 @@ def _preprocessing(made_with):
             f"({made_with.vgg16 or 'weights not noted'})."
         )
     if made_with.audio:
-        said.append(
-            f"Sound: {made_with.audio.n_mfcc} MFCC of frames of {made_with.audio.frame} samples at "
-            f"{made_with.audio.rate} Hz."
-        )
+        audio = made_with.audio
+        more = " and prosody" if audio.prosody else ""
+        more += f", without what is {audio.trim:g} dB below the loudest at both ends" if audio.trim else ""
+        deltas = ["", " with their deltas", " with their deltas and the deltas of these"][audio.deltas]
+        said.append(f"Sound: {audio.n_mfcc} MFCC{deltas}{more}, of frames of {audio.frame} samples at {audio.rate} Hz.")
     return " ".join(said)

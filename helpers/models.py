@@ -6,8 +6,9 @@ Each model takes a dict of right-padded sequences with their lengths, `{"video":
 
 import keras
 
-from helpers.config import FusionConfig, SubsystemConfig
-from helpers.layers import HardAttention, LengthMask, SoftAttention, Standardisation, StreamDropout
+from helpers.config import HEADS, FusionConfig, SubsystemConfig
+from helpers.encoders import ENCODERS, Blank, Pairs, Stack
+from helpers.layers import HardAttention, LengthMask, SoftAttention, Standardisation, StatisticsPooling, StreamDropout
 
 
 def stream_inputs(stream, dim):
@@ -27,6 +28,15 @@ def trunk(stream, sequence, length, config, normalisation=None):
     Returns:
         (B, fc_units): the fully connected layer's output.
     """
+    return pool(stream, *encode(stream, sequence, length, config, normalisation), config)
+
+
+def encode(stream, sequence, length, config, normalisation=None):
+    """The trunk as far as its steps go. Args as `trunk`.
+
+    Returns:
+        (x, state, mask): the encoded steps (B, T, D), what the attention asks with (B, U), and bool (B, T).
+    """
     x = sequence
     if normalisation is not None:
         standardisation = Standardisation(name=f"{stream}_normalisation", dtype="float32")
@@ -34,17 +44,28 @@ def trunk(stream, sequence, length, config, normalisation=None):
         standardisation.set_weights(normalisation)
     if config.noise:
         x = keras.layers.GaussianNoise(config.noise, name=f"{stream}_noise")(x)
-    mask = LengthMask(name=f"{stream}_mask")(sequence, length)  # (B, T)
-    rnn = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}[config.cell]
-    for number in range(1, config.gru_layers + 1):
-        name = f"{stream}_{config.cell}{number}"
-        # (B, T, units), (B, units): all steps, and the state after the last real one (LSTM: h before c).
-        x, state, *_ = rnn(config.gru_units, return_sequences=True, return_state=True, name=name)(x, mask=mask)
-        if config.rnn_dropout:
-            x = keras.layers.SpatialDropout1D(config.rnn_dropout, name=f"{stream}_dropout{number}")(x)
+    if config.stack > 1:
+        x, length = Stack(config.stack, name=f"{stream}_stack")(x, length)
+    mask = LengthMask(name=f"{stream}_mask")(x, length)  # (B, T)
+    if config.convolution:
+        x = Blank(name=f"{stream}_blank")(x, mask)
+        options = {"padding": "same", "use_bias": False, "kernel_initializer": "he_normal"}
+        x = keras.layers.Conv1D(config.convolution, 3, **options, name=f"{stream}_convolution")(x)
+        x = keras.layers.BatchNormalization(momentum=0.95, name=f"{stream}_convolution_norm")(x, mask=mask)
+        x = keras.layers.Activation("relu", name=f"{stream}_convolution_relu")(x)
+    x, state = ENCODERS[config.cell](x, mask, config, stream)
+    return x, state, mask
+
+
+def pool(stream, x, state, mask, config):
+    """Attention → fully connected layer, (B, fc_units), over what `encode` gives."""
     if config.attention != "none":
-        attention = {"soft": SoftAttention, "hard": HardAttention}[config.attention]
-        state, _ = attention(config.gru_units // 2 or 1, name=f"{stream}_attention")(x, state, mask=mask)
+        kinds = {"soft": SoftAttention, "hard": HardAttention, "statistics": StatisticsPooling}
+        attention = kinds[config.attention](config.gru_units // 2 or 1, name=f"{stream}_attention")
+        state, _ = attention(x, state, mask=mask)
+    if config.attention == "statistics":  # means, spreads and maxima are not of one size
+        state = keras.layers.BatchNormalization(momentum=0.95, name=f"{stream}_statistics_norm")(state)
+        state = keras.layers.Dropout(config.dropout, name=f"{stream}_statistics_dropout")(state)
     return keras.layers.Dense(config.fc_units, activation="relu", name=f"{stream}_fc")(state)  # (B, fc_units)
 
 
@@ -101,21 +122,53 @@ def fusion_model(video_dim=512, audio_dim=13, video=None, audio=None, fusion=Non
 
     Returns:
         keras.Model, not compiled.
+
+    Raises:
+        ValueError: a cross-modal attention changes steps that a trunk without attention never looks at.
     """
     fusion, normalisation = fusion or FusionConfig(), normalisation or {}
-    inputs, outputs, lengths = {}, [], []
-    for stream, dim, config in (
-        ("video", video_dim, video or SubsystemConfig.video()),
-        ("audio", audio_dim, audio or SubsystemConfig.audio()),
-    ):
+    configs = {"video": video or SubsystemConfig.video(), "audio": audio or SubsystemConfig.audio()}
+    inputs, encoded, lengths = {}, {}, []
+    for stream, dim in (("video", video_dim), ("audio", audio_dim)):
         sequence, length = stream_inputs(stream, dim)
         inputs |= {stream: sequence, f"{stream}_length": length}
-        outputs.append(trunk(stream, sequence, length, config, normalisation.get(stream)))
+        encoded[stream] = encode(stream, sequence, length, configs[stream], normalisation.get(stream))
         lengths.append(length)
-    if fusion.stream_dropout:
-        outputs = StreamDropout(fusion.stream_dropout, name="stream_dropout")(outputs, lengths)
-    x = {"concatenate": keras.layers.Concatenate(name="fusion"), "gated": gated}[fusion.kind](outputs)
+    there = StreamDropout(fusion.stream_dropout, name="stream_dropout")(lengths) if fusion.stream_dropout else None
+    if fusion.kind == "cross":
+        deaf = [stream for stream, config in configs.items() if config.attention == "none"]
+        if deaf:
+            raise ValueError(f"the {deaf[0]} trunk has no attention, so what it finds in the other is lost: use soft")
+        encoded = crossed(encoded, there)
+    outputs = [pool(stream, *parts, configs[stream]) for stream, parts in encoded.items()]
+    if there:
+        outputs = [keras.layers.Multiply()(pair) for pair in zip(outputs, there)]
+    x = gated(outputs) if fusion.kind == "gated" else keras.layers.Concatenate(name="fusion")(outputs)
     return keras.Model(inputs, head(x, n_classes, fusion.batch_norm, fusion.dropout), name="fusion_model")
+
+
+def crossed(encoded, there=None):
+    """Each stream's steps with what they find in the other's (cross-modal attention, Tsai et al. 2019).
+
+        x_v ← norm(x_v + attention(x_v asks x_a))      x_a ← norm(x_a + attention(x_a asks x_v))
+
+    Args:
+        encoded: {"video", "audio": (x, state, mask)}, as `encode` gives them.
+        there: [video, audio], each (B, 1), 0 where a stream is not there and nothing is found in it; None: both are.
+
+    Returns:
+        as `encoded`, with the new steps.
+    """
+    found = {}
+    for place, (stream, other) in enumerate((("video", "audio"), ("audio", "video"))):
+        (x, state, mask), (asked, _, real) = encoded[stream], encoded[other]
+        attention = keras.layers.MultiHeadAttention(HEADS, max(x.shape[-1] // HEADS, 1), name=f"{stream}_cross")
+        seen = attention(x, asked, attention_mask=Pairs(name=f"{stream}_cross_mask")(mask, real))
+        if there:
+            seen = keras.layers.Multiply(name=f"{stream}_cross_there")([seen, there[1 - place][:, None]])
+        x = keras.layers.Add(name=f"{stream}_cross_add")([x, seen])
+        found[stream] = keras.layers.LayerNormalization(name=f"{stream}_cross_norm")(x), state, mask
+    return found
 
 
 def gated(outputs):
@@ -144,10 +197,13 @@ def attention_of(model):
     """The same model, giving its attention weights as well.
 
     Returns:
-        keras.Model whose output is {"emotion": (B, n_classes), "<stream>_attention": (B, T), …}.
+        keras.Model whose output is {"emotion": (B, n_classes), "<stream>_attention": (B, T), …}. Where steps were put
+        side by side each has an equal part of their weight, and T is the next multiple of their number.
     """
     outputs = {"emotion": model.output}
+    stacks = {layer.name: layer.size for layer in model.layers if isinstance(layer, Stack)}
     for layer in model.layers:
         if isinstance(layer, SoftAttention):
-            outputs[layer.name] = layer.output[1]
+            size = stacks.get(layer.name.replace("_attention", "_stack"), 1)
+            outputs[layer.name] = layer.output[1] if size == 1 else keras.ops.repeat(layer.output[1] / size, size, 1)
     return keras.Model(model.input, outputs)

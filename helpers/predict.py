@@ -13,7 +13,7 @@ import sys
 
 import numpy as np
 
-from helpers import backbone, bundle_reading, clip_features, detection, finished, speech, windows
+from helpers import backbone, bundle_reading, clip_features, detection, finished, voice, windows
 from helpers.bundle import export
 from helpers.exclusions import ClipError
 from helpers.prediction import WORDS, Part, Prediction, remarks
@@ -87,7 +87,7 @@ class Predictor:
             detection.detect(np.zeros((96, 96), "uint8"), 1.0)
         if self.made_with.audio:
             rate = self.made_with.audio.rate
-            speech.mfcc(np.random.default_rng(0).normal(size=rate), rate, self.made_with.audio)
+            voice.features(np.random.default_rng(0).normal(size=rate), rate, self.made_with.audio)
         lengths, dims = windows.sizes(self.made_with, whole=True), self.made_with.dims
         for model in self.models.values():
             inputs = {stream: np.zeros((1, lengths[stream], dims[stream]), "float32") for stream in model.streams}

@@ -5,51 +5,64 @@ import pathlib
 
 import numpy as np
 
-from helpers import backbone, evaluation, fold, speech, training
+from helpers import backbone, evaluation, fold, runtime, speech, training, voice
 
 SNRS = (20, 10, 0)  # dB
 SIZE = 48  # px, of a black face: all faces of one size, black, are one embedding
 
 
-def table(run, features, clips, config, vgg16=None, seed=0):
+def damaged(features, clips, config, vgg16=None, seed=0, snrs=SNRS):
+    """Every clip as it is and made worse, once for all the runs that are to answer.
+
+    Args:
+        features: FeatureSet with both streams.
+        clips: DataFrame with clip_id and audio_path: where the sound is that noise is added to.
+        config: AudioConfig of the features.
+        vgg16: weights of the features' VGG16, as in `backbone.find_weights`.
+        seed: of the noise, and of which frames go dark.
+        snrs: of the noise, in dB; none leaves the sound alone.
+
+    Returns:
+        {damage: dict of inputs, as `FeatureSet.inputs` of all clips gives them}. No frames go dark where the video
+        stream has one step a clip.
+    """
+    inputs = features.inputs(slice(None), ("video", "audio"))
+    found = {"none": inputs}
+    for snr, voices in _noisy(features, clips, config, seed, snrs).items():
+        found[f"white noise, SNR {snr} dB"] = inputs | voices
+    if features.video_length.max() > 1:
+        found["half of the frames black"] = inputs | {"video": _dark(inputs, vgg16, seed)}
+    return found | {"no pictures": without(inputs, "video"), "no sound": without(inputs, "audio")}
+
+
+def table(run, features, damages):
     """Accuracy of a finished fusion under each damage.
 
     Args:
         run: folder of the finished `training.cross_validate` of a fusion.
         features: FeatureSet it was trained on.
-        clips: DataFrame with clip_id and audio_path: where the sound is that noise is added to.
-        config: AudioConfig of the features.
-        vgg16: weights of the features' VGG16, as in `backbone.find_weights`.
-        seed: of the noise, and of which frames go dark.
+        damages: as `damaged` gives them, "none" first.
 
     Returns:
         pandas.DataFrame, one row a damage: damage, accuracy, uar, lost (points of accuracy against undamaged clips).
     """
     import pandas as pd
 
-    damages = {
-        "none": lambda inputs: inputs,
-        **{f"white noise, SNR {snr} dB": _noisy(features, clips, config, snr, seed) for snr in SNRS},
-        "half of the frames black": _dark(features, vgg16, seed),
-        "no pictures": lambda inputs: without(inputs, "video"),
-        "no sound": lambda inputs: without(inputs, "audio"),
-    }
     rows = []
-    for name, damage in damages.items():
-        answers = predictions(run, features, damage)
-        summary = evaluation.summarise(answers, features.classes)
+    for name, inputs in damages.items():
+        summary = evaluation.summarise(predictions(run, features, inputs), features.classes)
         rows.append({"damage": name, "accuracy": 100 * summary["accuracy"], "uar": 100 * summary["uar"]})
     found = pd.DataFrame(rows)
     return found.assign(lost=found.accuracy[0] - found.accuracy)
 
 
-def predictions(run, features, damage):
+def predictions(run, features, inputs):
     """A finished run's answers to its own test clips, damaged; nothing is trained.
 
     Args:
         run: folder of the finished `training.cross_validate`.
         features: FeatureSet it was trained on.
-        damage: function of a dict of inputs, as `FeatureSet.inputs` of all clips gives them, to such a dict.
+        inputs: of all its clips, as `FeatureSet.inputs` gives them.
 
     Returns:
         DataFrame with clip_id, label, prediction and fold.
@@ -61,7 +74,7 @@ def predictions(run, features, damage):
     settings = json.loads((run / "config.json").read_text())
     streams = training.MODELS[settings["model"]]
     row_of = {clip_id: row for row, clip_id in enumerate(features.clip_id.tolist())}
-    inputs = damage(features.inputs(slice(None), streams))
+    inputs = {name: values for name, values in inputs.items() if name.removesuffix("_length") in streams}
     dims = {stream: inputs[stream].shape[-1] for stream in streams}
     blank = {stream: (np.zeros(dim, "float32"), np.ones(dim, "float32")) for stream, dim in dims.items()}
     model, parts = fold.assemble(settings, dims, blank), []
@@ -95,27 +108,34 @@ def noise(samples, snr, seed=0):
     return (samples + drawn).astype(np.float32)
 
 
-def _noisy(features, clips, config, snr, seed):
+def _noisy(features, clips, config, seed, snrs):
+    """{SNR: the audio stream's inputs}."""
+    if not snrs:
+        return {}
+    import joblib
+
+    def steps(row, path):
+        samples, rate = speech.load(path, config)
+        return [voice.features(noise(samples, snr, [seed, row]), rate, config)[0] for snr in snrs]
+
     paths = dict(zip(clips.clip_id, clips.audio_path))
-
-    def damage(inputs):
-        audio = np.zeros_like(inputs["audio"])
-        for row, (clip_id, length) in enumerate(zip(features.clip_id, inputs["audio_length"])):
-            samples, rate = speech.load(paths[clip_id], config)
-            made = speech.mfcc(noise(samples, snr, [seed, row]), rate, config)[:length]
-            audio[row, : len(made)] = made
-        return inputs | {"audio": audio}
-
-    return damage
+    jobs = [joblib.delayed(steps)(row, paths[clip_id]) for row, clip_id in enumerate(features.clip_id)]
+    made = joblib.Parallel(n_jobs=runtime.workers(), prefer="threads")(jobs)
+    return {snr: _padded([clip[place] for clip in made]) for place, snr in enumerate(snrs)}
 
 
-def _dark(features, vgg16, seed):
-    def damage(inputs):
-        source, _ = backbone.find_weights(vgg16)
-        black = backbone.embed(np.zeros((1, SIZE, SIZE, 3), dtype=np.uint8), source)[0]
-        video, rng = inputs["video"].copy(), np.random.default_rng(seed)
-        for row, length in enumerate(inputs["video_length"]):
-            video[row, rng.permutation(length)[: length // 2]] = black
-        return inputs | {"video": video}
+def _padded(clips):
+    length = np.array([len(steps) for steps in clips], dtype=np.int32)  # not the old one: less is silence now
+    audio = np.zeros((len(clips), length.max(), clips[0].shape[1]), dtype=np.float32)
+    for row, steps in zip(audio, clips):
+        row[: len(steps)] = steps
+    return {"audio": audio, "audio_length": length}
 
-    return damage
+
+def _dark(inputs, vgg16, seed):
+    source, _ = backbone.find_weights(vgg16)
+    black = backbone.embed(np.zeros((1, SIZE, SIZE, 3), dtype=np.uint8), source)[0]
+    video, rng = inputs["video"].copy(), np.random.default_rng(seed)
+    for row, length in enumerate(inputs["video_length"]):
+        video[row, rng.permutation(length)[: length // 2]] = black
+    return video

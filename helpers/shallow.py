@@ -13,27 +13,6 @@ from helpers.training import CVResult
 INNER = 5  # parts of the training rows that a temperature is fitted on
 
 
-def per_person(rows, person):
-    """Each person's rows, less their mean and divided by their spread.
-
-    What is left is how a person differs from themselves. It takes several clips of each person, but not their labels:
-    with it, the test's people are no longer quite strangers, and its numbers are for those of whom one has clips.
-
-    Args:
-        rows: (N, D).
-        person: (N,).
-
-    Returns:
-        float64 (N, D).
-    """
-    rows, person = np.asarray(rows, dtype=float), np.asarray(person)
-    found, least = np.empty_like(rows), 1e-3 * rows.std(axis=0) + 1e-6
-    for who in np.unique(person):
-        own = rows[person == who]
-        found[person == who] = (own - own.mean(axis=0)) / (own.std(axis=0) + least)
-    return found
-
-
 def cross_validate(streams, table, protocol="luna2022", n_folds=10, seed=0, *, penalty=None):
     """Tests every stream alone, and their fusion, on every fold.
 

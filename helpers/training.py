@@ -1,9 +1,12 @@
 """Cross-validation with its files, fold by fold, resumable (thesis 3.3.1)."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
+
+import numpy as np
 
 from helpers import config as configs
 from helpers import evaluation, guard, ravdess, runtime, statistics
@@ -52,6 +55,7 @@ def cross_validate(
     audio=None,
     fusion=None,
     subsystems=None,
+    parts=None,
     progress=True,
     workers=1,
 ):
@@ -75,6 +79,7 @@ def cross_validate(
         fusion: FusionConfig.
         subsystems: {"video": folder, "audio": folder} of finished cross-validations on the same folds, where the
             fusion's `trunks` come from them; a stream that is not named is trained first, into `out`/<stream>.
+        parts: list of (train, test) index arrays, folds of one's own; `protocol` is then only their name.
         progress: show a bar.
         workers: folds trained side by side, in processes of one thread each. On a CPU two such processes do more than
             one with two threads; an accelerator wants 1.
@@ -93,7 +98,8 @@ def cross_validate(
     lacking = [stream for stream in MODELS[model] if stream not in features.streams]
     if lacking:
         raise ValueError(f"the {model} model needs {lacking[0]} features, and these have only {features.streams[0]}")
-    parts = ravdess.folds(features, protocol, n_folds, seed)
+    own = parts is not None
+    parts = parts if own else ravdess.folds(features, protocol, n_folds, seed)
     guard.check_folds(features, MODELS[model], protocol, parts)
     settings = configs.as_dict(
         {
@@ -110,6 +116,8 @@ def cross_validate(
             "backend": runtime.choose_backend(),
         }
     )
+    if own:
+        settings["parts"] = [[_digest(rows) for rows in part] for part in parts]
     wanted = _subsystems(features, settings)  # what the trunks come from, where they are not trained jointly
     if wanted:
         settings["subsystems"] = {stream: configs.key(wanted[stream]) for stream in wanted}
@@ -122,19 +130,25 @@ def cross_validate(
         )
     guard.check_subsystems(wanted, given, len(parts))
     _claim(out, settings)
-    known = {n: value for n, value in (features.preprocessing or {}).items() if n in _PREPROCESSING[model]}
-    if len(known) == len(_PREPROCESSING[model]):
-        _write_json(out / "preprocessing.json", known)
+    made = features.preprocessing or {}
+    if all(name in made for name in _PREPROCESSING[model]):
+        names = (*_PREPROCESSING[model], "per_person")
+        _write_json(out / "preprocessing.json", {name: made[name] for name in names if name in made})
     parameters = _parameters(features, settings, out)
     guard.check_room(out, parameters, len(parts), workers)
     for stream in wanted.keys() - given.keys():
         given[stream] = out / stream
-        options = {stream: SubsystemConfig(**wanted[stream][stream]), "progress": progress, "workers": workers}
+        options = {"parts": parts if own else None, "progress": progress, "workers": workers}
+        options[stream] = SubsystemConfig(**wanted[stream][stream])
         cross_validate(features, stream, protocol, n_folds, max_folds, given[stream], train, seed, **options)
     _run_folds(features, settings, parts, out, given, progress, workers)
     result = _collect(out, len(parts), settings, parameters)
     _write_json(out / "summary.json", result.summary())
     return result
+
+
+def _digest(rows):
+    return hashlib.sha256(np.asarray(rows, dtype=np.int64).tobytes()).hexdigest()[:8]
 
 
 def _subsystems(features, settings):

@@ -66,8 +66,9 @@ def _sound(clip, start):
     samples = clip.samples[int(start * clip.rate) : int((start + LENGTH) * clip.rate)]
     if np.abs(samples).max() < speech.SILENCE:
         return None
-    first = min(int(np.ceil(start * config.rate / config.hop)), len(clip.features["audio"]) - 1)
-    return slice(first, min(first + _sound_frames(LENGTH, config), len(clip.features["audio"])))
+    begins = clip.times["audio"] - config.frame / 2 / config.rate
+    first, stop = np.searchsorted(begins, (start - 1e-4, start + LENGTH)).tolist()
+    return slice(first, min(first + _sound_frames(LENGTH, config), stop)) if stop > first else None
 
 
 def _sound_frames(seconds, config):

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from helpers import action_units
+from helpers.feature_set import FeatureSet
 
 TABLE = pd.DataFrame({"clip_id": ["03-01-03-01-01-01-02", "03-01-04-01-01-01-02"]})
 ROWS = "AU01_r;AU12_r;speech;name\n0.1;2.0;1;01-01-04-01-01-01-02\n0.3;4.0;1;01-01-03-01-01-01-02\n"
@@ -32,3 +33,18 @@ def test_a_wrong_file_is_refused_by_name(tmp_path, text, words):
     (tmp_path / "au.csv").write_text(text)
     with pytest.raises(ValueError, match=words):
         action_units.read(tmp_path / "au.csv", TABLE)
+
+
+def test_action_units_stand_beside_the_sound_as_a_stream_of_one_step():
+    features = FeatureSet(
+        clip_id=np.array(["a", "b"]),
+        label=np.array([0, 1]),
+        actor=np.array([1, 2]),
+        classes=("calm", "happy"),
+        audio=np.zeros((2, 3, 13), "float32"),
+        audio_length=np.array([3, 2], "int32"),
+        preprocessing={"audio": {"n_mfcc": 13}, "video": {"fps": 7.5}, "vgg16": "random"},
+    )
+    found = action_units.beside(features, np.arange(8.0).reshape(2, 4))
+    assert found.video.shape == (2, 1, 4) and found.video_length.tolist() == [1, 1] and found.video[1, 0, 0] == 4
+    assert found.preprocessing == {"audio": {"n_mfcc": 13}} and found.streams == ("video", "audio")

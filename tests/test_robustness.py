@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -11,15 +13,20 @@ def run(small_runs):
 
 
 def test_undamaged_clips_are_answered_as_in_the_cross_validation(small_runs, run):
-    answers = robustness.predictions(run, small_runs[2], lambda inputs: inputs)
+    answers = robustness.predictions(run, small_runs[2], small_runs[2].inputs())
     stored = training.load(run).predictions
     assert answers.clip_id.tolist() == stored.clip_id.tolist()
     assert answers.prediction.tolist() == stored.prediction.tolist()
 
 
-def test_the_table_has_a_row_a_damage_and_what_it_cost(small_runs, run):
+@pytest.fixture(scope="module")
+def damages(small_runs):
     _, clips, features = small_runs
-    found = robustness.table(run, features, clips, AudioConfig(), "random").set_index("damage")
+    return robustness.damaged(features, clips, AudioConfig(), "random")
+
+
+def test_the_table_has_a_row_a_damage_and_what_it_cost(small_runs, run, damages):
+    found = robustness.table(run, small_runs[2], damages).set_index("damage")
     assert found.index.tolist() == [
         "none",
         "white noise, SNR 20 dB",
@@ -33,19 +40,21 @@ def test_the_table_has_a_row_a_damage_and_what_it_cost(small_runs, run):
     assert np.allclose(found.lost, found.accuracy["none"] - found.accuracy)
 
 
-def test_each_damage_is_what_its_name_says(small_runs):
-    _, clips, features = small_runs
-    inputs = features.inputs(slice(None), ("video", "audio"))
-    gone = robustness.without(inputs, "video")
+def test_each_damage_is_what_its_name_says(damages):
+    inputs, gone = damages["none"], damages["no pictures"]
     assert not gone["video"].any() and not gone["video_length"].any() and gone["audio"] is inputs["audio"]
-    dark = robustness._dark(features, "random", 0)(inputs)["video"]
+    dark = damages["half of the frames black"]["video"]
     for row, length in enumerate(inputs["video_length"]):
         changed = (dark[row] != inputs["video"][row]).any(axis=1)
         assert changed.sum() == length // 2 and not changed[length:].any()
-    noisy = robustness._noisy(features, clips, AudioConfig(), 0, 0)(inputs)["audio"]
-    assert noisy.shape == inputs["audio"].shape and not np.allclose(noisy, inputs["audio"])
-    quiet = robustness._noisy(features, clips, AudioConfig(), 90, 0)(inputs)["audio"]
-    assert np.abs(quiet - inputs["audio"]).mean() < np.abs(noisy - inputs["audio"]).mean() / 10
+    far = [np.abs(damages[f"white noise, SNR {snr} dB"]["audio"] - inputs["audio"]).mean() for snr in (20, 10, 0)]
+    assert 0 < far[0] < far[1] < far[2]
+
+
+def test_a_stream_of_one_step_has_no_frames_that_could_go_dark(small_runs):
+    _, clips, features = small_runs
+    single = dataclasses.replace(features, video=features.video[:, :1], video_length=np.ones(len(features), "int32"))
+    assert "half of the frames black" not in robustness.damaged(single, clips, AudioConfig())
 
 
 @pytest.mark.parametrize("snr", [20, 0])

@@ -2,11 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import ravdess, shallow
+from helpers import people, ravdess, shallow
 
 
 @pytest.fixture(scope="module")
-def people():
+def crowd():
     """Twelve actors, each emotion four times, and two streams: each knows half of the emotions' names, and everyone
     has a voice and a face of their own."""
     rng, rows = np.random.default_rng(0), []
@@ -21,20 +21,11 @@ def people():
     return table, streams
 
 
-def test_each_person_is_standardised_by_their_own_rows(people):
-    table, streams = people
-    found = shallow.per_person(streams["video"], table.actor)
-    for actor in (1, 12):
-        own = found[table.actor == actor]
-        assert np.allclose(own.mean(axis=0), 0) and np.allclose(own.std(axis=0), 1, atol=0.01)
-    assert np.isfinite(shallow.per_person(np.ones((4, 2)), [1, 1, 2, 2])).all(), "what never changes is no trouble"
-
-
-def test_the_fusion_is_better_than_either_stream_and_better_still_person_by_person(people):
-    table, streams = people
+def test_the_fusion_is_better_than_either_stream_and_better_still_person_by_person(crowd):
+    table, streams = crowd
     uar = {}
     for person in (False, True):
-        rows = {name: shallow.per_person(x, table.actor) if person else x for name, x in streams.items()}
+        rows = {name: people.rows(x, table.actor) if person else x for name, x in streams.items()}
         results = shallow.cross_validate(rows, table, "actor", 3)
         assert list(results) == ["video", "audio", "fusion"]
         uar[person] = {name: result.summary()["uar"] for name, result in results.items()}
@@ -44,8 +35,8 @@ def test_the_fusion_is_better_than_either_stream_and_better_still_person_by_pers
     )
 
 
-def test_a_result_is_like_any_other_cross_validations(people):
-    table, streams = people
+def test_a_result_is_like_any_other_cross_validations(crowd):
+    table, streams = crowd
     result = shallow.cross_validate({"audio": streams["audio"]}, table, "random", 4, penalty={"audio": 1.0})["audio"]
     rows = result.predictions
     assert rows.clip_id.tolist() == table.clip_id.tolist() and sorted(rows.fold.unique()) == [1, 2, 3, 4]
@@ -54,8 +45,8 @@ def test_a_result_is_like_any_other_cross_validations(people):
     assert result.summary()["protocol"] == "random" and result.summary()["n"] == len(table)
 
 
-def test_the_labels_of_the_test_fold_change_no_answer_in_it(people):
-    table, streams = people
+def test_the_labels_of_the_test_fold_change_no_answer_in_it(crowd):
+    table, streams = crowd
     before = shallow.cross_validate(streams, table, "actor", 3)["fusion"].predictions
     test = (before.fold == 1).to_numpy()
     # Each actor's labels move round by one: the folds stay, every label of the first one is wrong.

@@ -402,3 +402,19 @@ def test_fusion_needs_both_streams_and_neither_alone_can_do_it(feature_set, tmp_
         average[model] = result.summary()["average"]
     assert average["fusion"] >= 0.9
     assert 0.35 <= average["video"] <= 0.65 and 0.35 <= average["audio"] <= 0.65
+
+
+def test_the_step_rises_then_falls_along_a_cosine():
+    train = TrainConfig(schedule="cosine", learning_rate=0.01, warm_up=0.2, weight_decay=0.1, clip_norm=1.0)
+    optimiser = fold.optimiser(train, 100)
+    steps = [float(optimiser._learning_rate(n)) for n in (0, 10, 20, 60, 100)]
+    assert steps[0] < steps[1] < steps[2] == pytest.approx(0.01) and steps[2] > steps[3] > steps[4]
+    assert steps[4] == pytest.approx(0, abs=1e-6) and isinstance(optimiser, keras.optimizers.AdamW)
+    assert optimiser.global_clipnorm == 1.0 and optimiser.weight_decay == 0.1
+
+
+@pytest.mark.parametrize("knobs", [{"label_smoothing": 0.1}, {"mixup": 0.3}, {"masks": 2, "stretch": 0.1}])
+def test_with_softened_mixed_or_masked_clips_it_still_learns_and_validates(tmp_path, knobs):
+    train = TrainConfig(epochs=12, batch_size=16, learning_rate=0.02, validation=0.25, **knobs)
+    result = run(tmp_path / "audio", train=train)
+    assert result.summary()["accuracy"] > 0.8 and result.history.val_accuracy.notna().all()
