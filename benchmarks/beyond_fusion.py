@@ -1,0 +1,76 @@
+"""What do the voices' models and the faces' action units reach together? Prints one JSON line a row.
+
+    python benchmarks/beyond_fusion.py RAVDESS_FOLDER ACTION_UNITS.csv [--protocol luna2022] [--epochs 80] [--seeds 3]
+                                       [--others self-attention …] [--per-person] [--result docs/results]
+
+The networks are "everything" of `helpers.beyond.ablation`, once a seed, and the other rows that are named, once each;
+what `benchmarks/beyond_audio.py` has trained with the same options is taken from there. Where the thesis' network of
+`benchmarks/audio_real.py` has been trained on all folds, it is among the voices. All are joined as a product of
+probabilities, each at the temperature of the other folds.
+"""
+
+import argparse
+import json
+import pathlib
+
+import beyond_audio
+
+from helpers import action_units, beyond, ensemble, functionals, people, ravdess, runtime, shallow, training
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("root")
+    parser.add_argument("action_units")
+    parser.add_argument("--protocol", default="luna2022", choices=("random", "luna2022"))
+    parser.add_argument("--epochs", type=int, default=80)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--others", nargs="*", default=[], help="rows of the ablation that join, at their own epochs")
+    parser.add_argument("--per-person", action="store_true")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--result", type=pathlib.Path)
+    chosen = parser.parse_args()
+    chosen.max_folds = None
+    networks = beyond_audio.train(chosen, beyond.ablation()["everything"])
+    once = argparse.Namespace(**vars(chosen) | {"seeds": 1, "epochs": None})
+    others = [result for name in chosen.others for result in beyond_audio.train(once, beyond.ablation()[name])]
+    table = ravdess.index(chosen.root)
+    rows = {"audio": functionals.table(table.audio_path), "video": action_units.read(chosen.action_units, table)}
+    if chosen.per_person:
+        rows = {stream: people.rows(values, table.actor) for stream, values in rows.items()}
+    machines = shallow.cross_validate(rows, table, chosen.protocol, penalty={"audio": 10.0, "video": 3.0})
+    voice = ensemble.combine(networks, "audio") if len(networks) > 1 else networks[0]
+    voices = [*networks, *others, machines["audio"], *thesis(chosen)]
+    together = ensemble.combine(voices, "audio")
+    # The voices as one witness, at one temperature: they are no independent witnesses, and would outvote the face.
+    found = {"voice": voice, "voices": together, "fusion": ensemble.combine([together, machines["video"]], "fusion")}
+    for name, result in found.items():
+        summary = result.summary() | {"row": name, "per_person": chosen.per_person, "epochs": chosen.epochs}
+        summary |= {"seeds": chosen.seeds, "command": command(chosen), "data": "RAVDESS, 1440 speech recordings"}
+        summary |= {"config": json.loads((networks[0].out / "config.json").read_text())}
+        shown = ("row", "protocol", "per_person", "average", "uar", "accuracy_interval", "fold_accuracy")
+        print(json.dumps({key: summary[key] for key in shown}), flush=True)
+        if chosen.result:
+            file = f"beyond-{name}-{chosen.protocol}{'-per-person' * chosen.per_person}.json"
+            (chosen.result / file).write_text(json.dumps(summary, indent=1) + "\n")
+
+
+def thesis(chosen):
+    """The thesis' audio network on the same folds, all of them, or nothing: list of CVResult."""
+    folder = runtime.workspace() / "runs" / "audio_real" / chosen.protocol
+    if chosen.per_person or not (folder / "summary.json").is_file():
+        return []
+    result = training.load(folder)
+    return [result] if result.summary()["folds"] == result.about["folds_planned"] else []
+
+
+def command(chosen):
+    words = f"--protocol {chosen.protocol} --epochs {chosen.epochs} --seeds {chosen.seeds}"
+    words += " --others" * bool(chosen.others) + "".join(f' "{name}"' for name in chosen.others)
+    return f"KERAS_BACKEND=jax python benchmarks/beyond_fusion.py ROOT ACTION_UNITS.csv {words}" + (
+        " --per-person" * chosen.per_person
+    )
+
+
+if __name__ == "__main__":
+    main()

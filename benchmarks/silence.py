@@ -1,0 +1,77 @@
+"""What do untrimmed recordings give away that is not speech? Prints one JSON line a part of the sound.
+
+    python benchmarks/silence.py RAVDESS_FOLDER [--result docs/results/silence.json]
+
+Support vector machines over means and spreads of 13 MFCC: of the silence before and after the speech alone, of its
+length alone, of the speech without and with what lies above 11 kHz. Both protocols; chance is 13.3 per cent.
+"""
+
+import argparse
+import json
+import pathlib
+
+import joblib
+import numpy as np
+
+from helpers import prosody, ravdess, runtime, shallow, speech, voice
+from helpers.config import AudioConfig
+
+WHOLE = AudioConfig(frame=2048, hop=1024)
+BELOW = AudioConfig(rate=22_050, frame=940, hop=470)
+QUIET = 38.0  # dB below the loudest frame
+
+
+def parts(path):
+    """{part: numbers} of one recording."""
+    found = {}
+    for name, config in (("all bands", WHOLE), ("below 11 kHz", BELOW)):
+        samples, rate = speech.load(path, config)
+        _, contours = prosody.contours(samples, rate, config.frame, config.hop)
+        spoken = voice.loud(contours[:, prosody.NAMES.index("log energy")], QUIET)
+        values = speech.mfcc(samples, rate, config)
+        found[f"speech, {name}"] = _summary(values[spoken])
+        if config is WHOLE:
+            silence = np.delete(values, spoken, axis=0)
+            found["silence: how it sounds"] = _summary(silence if len(silence) else values[:1])
+            found["silence: how long"] = np.array([spoken.start, len(values) - min(spoken.stop, len(values))])
+            found["speech: how long"] = np.array([min(spoken.stop, len(values)) - spoken.start])
+    return found
+
+
+def _summary(values):
+    return np.concatenate([values.mean(axis=0), values.std(axis=0)])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("root")
+    parser.add_argument("--result", type=pathlib.Path)
+    chosen = parser.parse_args()
+    table = ravdess.index(chosen.root)
+    found = joblib.Parallel(n_jobs=runtime.workers())(joblib.delayed(parts)(path) for path in table.audio_path)
+    streams = {name: np.stack([row[name] for row in found]).astype(float) for name in found[0]}
+    streams["speech and silence"] = np.hstack([streams["speech, all bands"], *(streams[n] for n in _SILENCE)])
+    rows = []
+    for name, values in streams.items():
+        row = {"part": name, "numbers": values.shape[1]}
+        for protocol in ("random", "luna2022"):
+            summary = shallow.cross_validate({name: values}, table, protocol)[name].summary()
+            row |= {f"{protocol} accuracy": round(100 * summary["average"], 2)}
+            row |= {f"{protocol} interval": [round(100 * edge, 1) for edge in summary["accuracy_interval"]]}
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+    if chosen.result:
+        about = {
+            "model": "support vector machine",
+            "seed": 0,
+            "command": "python benchmarks/silence.py ROOT",
+            "data": "RAVDESS, 1440 speech recordings",
+            "rows": rows,
+        }
+        chosen.result.write_text(json.dumps(about, indent=1) + "\n")
+
+
+_SILENCE = ("silence: how it sounds", "silence: how long")
+
+if __name__ == "__main__":
+    main()

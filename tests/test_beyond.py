@@ -1,0 +1,76 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from helpers import beyond, datasets, features, predict, runtime, training, voice
+from helpers.config import SubsystemConfig, TrainConfig
+
+RESULTS = runtime.PROJECT / "docs" / "results"
+
+
+def test_every_row_of_the_ablation_differs_from_the_whole_in_what_its_name_says():
+    rows = beyond.ablation()
+    whole = rows["everything"]
+    kinds = {(row.sound, row.network, row.train) for row in rows.values()}
+    assert len(kinds) == len(rows), "no row twice"
+    for name, row in rows.items():
+        changed = [kind for kind in ("sound", "network", "train") if getattr(row, kind) != getattr(whole, kind)]
+        assert len(changed) == (name != "everything"), name
+    assert voice.width(rows["with deltas"].sound) == voice.width(whole.sound) + 39
+    assert rows["no masks"].train.masks == 0 != whole.train.masks
+    assert rows["the thesis' attention"].network.attention == "soft"
+
+
+def test_an_unknown_result_is_missed_by_name():
+    with pytest.raises(FileNotFoundError, match="no-such-result"):
+        beyond.result("no-such-result")
+
+
+def test_the_committed_ablation_has_a_command_and_a_seed_and_settings_that_can_be_trained_again():
+    table = beyond.published()
+    assert "everything" in table.index and table.loc["everything", "luna2022, folds"] == 5
+    for path in RESULTS.glob("beyond-*.json"):
+        stored = json.loads(path.read_text())
+        assert (
+            stored["command"].startswith("KERAS_BACKEND=jax python benchmarks/beyond_") and "ROOT" in stored["command"]
+        )
+        config = stored["config"]
+        assert config["seed"] == 0 and SubsystemConfig(**config["audio"]) and TrainConfig(**config["train"])
+        assert set(training.MODELS) >= {config["model"]} and stored["n"] > 0
+
+
+def test_the_ablations_rows_were_trained_as_they_say():
+    for name, row in beyond.ablation().items():
+        for protocol in ("luna2022", "random"):
+            path = RESULTS / f"beyond-audio-{protocol}-{beyond.slug(name)}-{row.train.epochs}.json"
+            if path.is_file():
+                config = json.loads(path.read_text())["config"]
+                assert SubsystemConfig(**config["audio"]) == row.network and TrainConfig(**config["train"]) == row.train
+
+
+def test_the_headline_names_models_and_leaves_out_what_was_not_trained():
+    table = beyond.headline()
+    assert list(table.index) == list(beyond.HEADLINE)
+    assert table.loc["voice: the thesis' network", "random, accuracy"] == "83.26"
+    assert table.loc["face: action units", "luna2022, accuracy"] == "60.27"
+
+
+def test_the_richer_voice_is_trained_exported_and_answers_a_clip(clips, tmp_path):
+    row = beyond.ablation()["everything"]
+    network = dataclasses.replace(row.network, gru_units=4, convolution=4, fc_units=4)
+    train = dataclasses.replace(row.train, epochs=1, mixup=0.2)
+    table = datasets.load("synthetic", str(clips)).iloc[::8].reset_index(drop=True)
+    heard = features.build(table, tmp_path / "cache", streams=("audio",), audio=row.sound, progress=False)
+    options = {"out": tmp_path / "audio", "train": train, "audio": network, "progress": False}
+    training.cross_validate(heard, "audio", "random", 2, **options)
+    predictor = predict.Predictor.load(tmp_path / "audio", fold=1)
+    answer = predictor.predict(table.video_path[0])
+    assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    attention, times = answer.attention["audio"], answer.times["audio"]
+    assert len(attention) == len(times) == heard.audio_length[0] and attention.sum() == pytest.approx(1, abs=1e-3)
+    assert times[0] > row.sound.frame / 2 / row.sound.rate, "the silence before the speech is not looked at"
+    predict.export(tmp_path / "audio", tmp_path / "model.zip")
+    again = predict.Predictor.load(tmp_path / "model.zip").predict(table.video_path[0])
+    assert np.allclose(list(again.probabilities.values()), list(answer.probabilities.values()), atol=1e-2)
