@@ -13,6 +13,7 @@ NOTEBOOKS = {  # number and title: place
     "04\nFusion": (6.4, 0.8),
     "05\nEvaluation": (11.3, 2.4),
     "06\nYour own clip": (11.3, 0.8),
+    "07\nBeyond": (6.4, -0.8),
 }
 FILES = {
     "cache/\nfaces, VGG16's 512\nnumbers, MFCC": (3.9, 2.4),
@@ -21,12 +22,13 @@ FILES = {
     "runs/…/fusion": (8.9, 0.8),
     "table.csv,\nfigures": (13.5, 2.4),
     "an answer,\nmodel.zip": (13.5, 0.8),
+    "runs/…/beyond": (8.9, -0.8),
 }
 
 
 def suite():
     """The drawing: blue are notebooks, orange what each leaves for the next."""
-    ax = _canvas(None, 11, 4.2, (0.2, 14.6), (-0.3, 5.4))
+    ax = _canvas(None, 11, 5.2, (0.2, 14.6), (-1.9, 5.4))
     for text, (x, y) in NOTEBOOKS.items():
         _box(ax, x, y, text, 1.7, 1.05, _BLUE, size=9)
     for text, (x, y) in FILES.items():
@@ -39,10 +41,12 @@ def suite():
         _wire(ax, (4.85, 2.4), (5.2, 2.4), (5.2, y), (5.55, y))
         _wire(ax, (7.25, y), (7.95, y))
         _wire(ax, (9.85, y), (10.15, y), (10.15, 2.4), (10.45, 2.4))
+    _wire(ax, (5.2, 0.8), (5.2, -0.8), (5.55, -0.8))
+    _wire(ax, (7.25, -0.8), (7.95, -0.8))
     ax.text(1.3, 3.85, "stands alone: the equations", ha="center", fontsize=8, color=_GREY)
     ax.text(
         7.4,
-        -0.15,
+        -1.75,
         "Each also runs alone: what an earlier one would have left (dashed) it then makes itself.",
         ha="center",
         fontsize=9,

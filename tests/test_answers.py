@@ -51,6 +51,7 @@ def test_the_overview_has_what_the_clip_has(answer):
     def titles(of):
         return [ax.get_title() for ax in answers.overview(of).axes if ax.get_title()]
 
+    before = plt.get_fignums()
     assert titles(answer)[:2] == ["Attention to each face; dotted: equal", "Attention over the sound; dotted: equal"]
     heard = dataclasses.replace(answer, faces=None, attention={"audio": answer.attention["audio"]})
     assert not any("face" in title for title in titles(heard))
@@ -60,4 +61,4 @@ def test_the_overview_has_what_the_clip_has(answer):
     long = as_windows(answer, [0.125] * 8, [0.125] * 8)
     assert "Window by window" in titles(long)
     assert answers.png(answers.overview(answer, title="new.mp4")).startswith(b"\x89PNG")
-    assert not plt.get_fignums(), "nothing is left to close"
+    assert plt.get_fignums() == before, "nothing is left to close"

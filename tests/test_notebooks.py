@@ -16,7 +16,7 @@ import pytest
 from helpers import mirror, notebooks, runtime
 
 NOTEBOOKS = sorted((runtime.PROJECT / "notebooks").glob("*.ipynb"))
-BACKGROUND, FIRST, *WITH_CLIPS = NOTEBOOKS  # 00 needs no clips, 01 makes the features, 02 to 05 train
+BACKGROUND, FIRST, *WITH_CLIPS = NOTEBOOKS  # 00 needs no clips, 01 makes the features, the others train or answer
 # The smallest training that still goes through every cell.
 QUICK = {
     "N_FOLDS": 2,
@@ -28,6 +28,9 @@ QUICK = {
     "AUDIO_GRU_LAYERS": 1,
     "TABLE_ROWS": 1,
     "SHRINK": 64,
+    "UNITS": 8,
+    "ROWS": ("everything", "no augmentation"),
+    "FUSIONS": ("cross",),
 }
 
 
@@ -251,7 +254,7 @@ def three_classes(clips):
 
 @pytest.mark.parametrize(
     "path",
-    [pytest.param(path, marks=pytest.mark.slow) if path.stem.startswith("06") else path for path in WITH_CLIPS],
+    [path if path.stem.startswith("04") else pytest.param(path, marks=pytest.mark.slow) for path in WITH_CLIPS],
     ids=lambda path: path.stem,
 )
 def test_each_notebook_runs_alone_on_three_classes_of_ones_own(path, three_classes, cache, feature_set, tmp_path):
@@ -277,13 +280,19 @@ def test_bad_clips_are_named_in_the_notebook_and_stop_nothing(bad_clips, tmp_pat
     assert f"left out: {len(expected)}" in said and "digital silence" in said and "no face in any" in said
 
 
-def test_the_whole_chain_runs_on_jax_where_tensorflow_cannot_be_imported(clips, cache, feature_set, tmp_path):
+@pytest.mark.parametrize(
+    "paths",
+    [(FIRST, WITH_CLIPS[2]), pytest.param(NOTEBOOKS, marks=pytest.mark.slow)],
+    ids=["01 and 04", "all"],
+)
+def test_the_chain_runs_on_jax_where_tensorflow_cannot_be_imported(paths, clips, cache, feature_set, tmp_path):
     blocker = no_tensorflow.hide(tmp_path / "no_tensorflow")
     (tmp_path / "cache").symlink_to(cache)
     settings = {**QUICK, "PROTOCOLS": ("random",), "ROOT": str(clips)}
-    words = [word for name, value in settings.items() for word in ("--set", f"{name}={value!r}")]
+    known = {name for path in paths for name in notebooks.parameters(nbformat.read(path, 4))}
+    words = [word for name in known & settings.keys() for word in ("--set", f"{name}={settings[name]!r}")]
     path = os.pathsep.join([str(blocker), str(runtime.PROJECT)])
-    done = command(*words, "--out", "executed", *NOTEBOOKS, cwd=tmp_path, PYTHONPATH=path, KERAS_BACKEND="jax")
+    done = command(*words, "--out", "executed", *paths, cwd=tmp_path, PYTHONPATH=path, KERAS_BACKEND="jax")
     assert done.returncode == 0, done.stderr
     assert "on jax" in notebooks.text(nbformat.read(tmp_path / "executed" / WITH_CLIPS[2].name, 4))
     summary = json.loads((tmp_path / "runs" / "demo" / "fusion" / "summary.json").read_text())

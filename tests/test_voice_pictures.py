@@ -1,4 +1,4 @@
-import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 
 from helpers import beyond, plots, voice, voice_pictures
@@ -13,9 +13,10 @@ def test_the_pitch_is_drawn_in_hz_at_the_times_of_its_frames(tmp_path):
     values, times = voice.features(VOICE, SOUND.rate, SOUND)
     ax = voice_pictures.contours(values, times, SOUND)
     pitch, energy = (axes.lines[0] for axes in ax.figure.axes[1:])
-    assert np.nanmedian(pitch.get_ydata()) == np.float32(150) or abs(np.nanmedian(pitch.get_ydata()) - 150) < 3
+    assert abs(np.nanmedian(pitch.get_ydata()) - 150) < 3
     assert np.array_equal(pitch.get_xdata(), times) and energy.axes.get_ylabel() == "dB"
     assert plots.save(ax, tmp_path / "voice.png").stat().st_size > 10_000
+    plt.close(ax.figure)
 
 
 def test_voices_stand_side_by_side_on_one_scale():
@@ -24,4 +25,4 @@ def test_voices_stand_side_by_side_on_one_scale():
     first, second = (axes.images[0] for axes in ax.figure.axes)
     assert first.get_array().shape == (SOUND.n_mels, len(values)) and first.get_clim() == second.get_clim()
     assert [axes.get_title() for axes in ax.figure.axes] == ["as it is", "again"]
-    matplotlib.pyplot.close("all")
+    plt.close(ax.figure)
