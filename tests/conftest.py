@@ -1,3 +1,5 @@
+import contextlib
+import fcntl
 import os
 import pathlib
 import shutil
@@ -23,10 +25,25 @@ def shared():
 
 
 @pytest.fixture(scope="session")
-def clips(tmp_path_factory):
+def common(tmp_path_factory):
+    """Folder for what one of the test processes makes and the other one takes, both under `one_at_a_time`."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@contextlib.contextmanager
+def one_at_a_time(folder):
+    with open(folder / ".lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def clips(common):
     """The default synthetic set: 192 clips of six actors."""
-    root = tmp_path_factory.mktemp("synthetic")
-    datasets.load("synthetic", root)
+    root = common / "synthetic"
+    with one_at_a_time(common):
+        datasets.load("synthetic", root)
     return root
 
 
@@ -36,13 +53,18 @@ def table(clips):
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
+def cache(common, table, tmp_path_factory):
+    """A cache that holds the 192 clips' features; the notebooks may add to it."""
+    with one_at_a_time(common):
+        features.build(table, common / "cache", progress=False)
+    own = tmp_path_factory.mktemp("cache")
+    shutil.copytree(common / "cache", own, dirs_exist_ok=True)
+    return own
 
 
 @pytest.fixture(scope="session")
 def feature_set(table, cache):
-    """Both streams of the 192 clips; the cache is left for the notebooks."""
+    """Both streams of the 192 clips."""
     return features.build(table, cache, progress=False)
 
 
