@@ -21,7 +21,7 @@ class Augmentation:
 
     Args:
         train: TrainConfig.
-        audio: AudioConfig that the features were made with; needed for all but the masks.
+        audio: AudioConfig that the features were made with; needed for all but masks and shift.
 
     Raises:
         ValueError: the features' making is not known, or they hold no loudness to change.
@@ -39,7 +39,7 @@ class Augmentation:
     @classmethod
     def of(cls, features, train):
         """That of a FeatureSet; None where TrainConfig changes no voice."""
-        if not any(getattr(train, name) for name in ("warp", "equaliser", "noise_floor", "masks")):
+        if not any(getattr(train, name) for name in ("warp", "equaliser", "noise_floor", "masks", "shift")):
             return None
         made = (features.preprocessing or {}).get("audio")
         return cls(train, AudioConfig(**made) if made else None)
@@ -65,6 +65,8 @@ class Augmentation:
             if self.train.equaliser:
                 self._equalise(values, places, random)
         values[~there] = 0
+        if self.train.shift:
+            self._shift(values, length, random)
         if self.train.masks:
             self._mask(values, length, random)
         return values
@@ -101,6 +103,11 @@ class Augmentation:
         values[:, :, start + 1 : start + 1 + count] += (curves * np.sqrt(config.n_mels / 2))[:, None]
         if "prosody" in places:
             values[:, :, places["prosody"].start + 2] += (gain * np.log(10) / 10)[:, None].astype(np.float32)
+
+    def _shift(self, values, length, random):
+        by = random.integers(-self.train.shift, self.train.shift + 1, len(values))
+        for row, steps, later in zip(values, length, by):
+            row[:steps] = row[np.clip(np.arange(steps) - later, 0, steps - 1)]
 
     def _mask(self, values, length, random):
         mean = values.sum(axis=1) / np.maximum(length, 1)[:, None]  # blank is the clip's average, not a silence

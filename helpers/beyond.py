@@ -63,6 +63,7 @@ def ablation():
         experiment("no change of voice", None, None, {"warp": 0.0}),
         experiment("no change of room", None, None, {"equaliser": 0.0, "noise_floor": 0.0}),
         experiment("no masks", None, None, {"masks": 0}),
+        experiment("with a shift in time", None, None, {"shift": 12}),
         experiment("with mixup", None, None, {"mixup": 0.2}),
         experiment("no label smoothing", None, None, {"label_smoothing": 0.0}),
         experiment("forwards only", None, {"bidirectional": False, "gru_units": 192}),

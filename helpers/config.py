@@ -164,6 +164,7 @@ class TrainConfig:
     equaliser: float = 0.0  # dB: spread of a change of loudness, and of the spectrum's slow ups and downs
     noise_floor: float = 0.0  # share of clips under which a steady noise is laid
     masks: int = 0  # steps: two stretches of up to so many are blanked (SpecAugment's time masks)
+    shift: int = 0  # steps: a clip is moved by up to so many, earlier or later, its edge step held
     mixup: float = 0.0  # α: two clips are laid over one another, and their labels with them (Zhang et al. 2018)
     # How it is learnt.
     label_smoothing: float = 0.0  # share of each label's 1 that goes to all classes alike
@@ -180,7 +181,7 @@ class TrainConfig:
         for name in ("stretch", "warp", "label_smoothing", "warm_up"):
             _require(0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}; it must lie in [0, 1)")
         _require(0 <= self.noise_floor <= 1, f"noise_floor is {self.noise_floor}; it must lie in [0, 1]")
-        for name in ("equaliser", "masks", "mixup", "weight_decay", "clip_norm"):
+        for name in ("equaliser", "masks", "shift", "mixup", "weight_decay", "clip_norm"):
             _require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; 0 or more")
         _require(not self.weight_decay or self.optimiser == "adam", "weight_decay is AdamW's: the optimiser is adam")
         _require(not self.warm_up or self.schedule == "cosine", "warm_up comes before a cosine: the schedule is cosine")

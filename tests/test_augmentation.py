@@ -81,10 +81,27 @@ def test_masks_blank_two_stretches_at_most_and_never_the_whole_clip():
     assert (found[length == 2, 2:] == 0).all()
 
 
+def test_a_shift_moves_a_clip_and_holds_its_edge():
+    values, length = np.zeros((50, 9, 2), "float32"), np.tile([1, 7], 25)
+    for row, steps in zip(values, length):
+        row[:steps] = np.arange(1, steps + 1)[:, None]
+    found = augmentation.Augmentation(TrainConfig(shift=2)).apply(values, length, np.random.default_rng(0))
+    assert np.array_equal(found[length == 1], values[length == 1])
+    seen = {tuple(row.astype(int)) for row in found[length == 7, :7, 0]}
+    assert seen == {
+        (1, 1, 1, 2, 3, 4, 5),
+        (1, 1, 2, 3, 4, 5, 6),
+        (1, 2, 3, 4, 5, 6, 7),
+        (2, 3, 4, 5, 6, 7, 7),
+        (3, 4, 5, 6, 7, 7, 7),
+    }
+    assert (found[length == 7, 7:] == 0).all()
+
+
 def test_padding_stays_zero_and_the_given_batch_as_it_was():
     values = features(vowel((700, 1800)))[None].repeat(3, axis=0)
     before, length = values.copy(), np.array([5, 20, 40])
-    changer = augmentation.Augmentation(TrainConfig(warp=0.1, equaliser=2, noise_floor=1.0, masks=4), AUDIO)
+    changer = augmentation.Augmentation(TrainConfig(warp=0.1, equaliser=2, noise_floor=1.0, masks=4, shift=3), AUDIO)
     found = changer.apply(values, length, np.random.default_rng(0))
     assert np.array_equal(values, before)
     for row, steps in zip(found, length):
