@@ -6,7 +6,7 @@
 The networks are "everything" of `helpers.beyond.ablation`, once a seed, and the other rows that are named, once each;
 what `benchmarks/beyond_audio.py` has trained with the same options is taken from there. Where the thesis' network of
 `benchmarks/audio_real.py` has been trained on all folds, it is among the voices. All are joined as a product of
-probabilities, each at the temperature of the other folds.
+probabilities, each to the power that fits the other folds (`helpers.ensemble`).
 """
 
 import argparse
@@ -41,9 +41,8 @@ def main():
     machines = shallow.cross_validate(rows, table, chosen.protocol, penalty={"audio": 10.0, "video": 3.0})
     voice = ensemble.combine(networks, "audio") if len(networks) > 1 else networks[0]
     voices = [*networks, *others, machines["audio"], *thesis(chosen)]
-    together = ensemble.combine(voices, "audio")
-    # The voices as one witness, at one temperature: they are no independent witnesses, and would outvote the face.
-    found = {"voice": voice, "voices": together, "fusion": ensemble.combine([together, machines["video"]], "fusion")}
+    found = {"voice": voice, "voices": ensemble.combine(voices, "audio")}
+    found["fusion"] = ensemble.combine([*voices, machines["video"]], "fusion")
     for name, result in found.items():
         summary = result.summary() | {"row": name, "per_person": chosen.per_person, "epochs": chosen.epochs}
         summary |= {"seeds": chosen.seeds, "command": command(chosen), "data": "RAVDESS, 1440 speech recordings"}

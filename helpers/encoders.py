@@ -195,6 +195,9 @@ class WeightedSum(keras.layers.Layer):
     def call(self, tensors):
         return sum(self.share[n] * tensor for n, tensor in enumerate(tensors))
 
+    def compute_mask(self, *args, **options):
+        return None
+
     def compute_output_spec(self, tensors):
         return keras.KerasTensor(tensors[0].shape, dtype=self.compute_dtype)
 

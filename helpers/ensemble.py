@@ -1,23 +1,28 @@
 """Several models that were tested on the same folds, as one: an ensemble, or the late fusion of two streams."""
 
 import numpy as np
+from scipy.special import logsumexp, softmax
 
-from helpers import calibration
 from helpers.training import CVResult
+
+LEAST = 1e-6  # a probability below this counts as this: one model's 0 is no veto
+HIGHEST = 10.0  # where every answer is right, the likelihood knows no highest power
 
 
 def combine(results, name="fusion"):
-    """The product of the models' probabilities, clip by clip, each at its own temperature.
+    """The product of the models' probabilities, clip by clip, each to a power of its own.
 
-    A product is what independent witnesses add up to; the temperature keeps one that is too sure of itself from
-    drowning the rest. That of a fold is fitted on the other folds' test clips: its own decide nothing about it.
+    A pool of opinions (Genest & Zidek 1986, "Combining probability distributions"): the power keeps a model that is too
+    sure of itself from drowning the rest, and models that say much the same from counting as so many witnesses. Those
+    of a fold make the labels of the other folds' test clips most likely: its own decide nothing about it. With one fold
+    they are all alike.
 
     Args:
         results: list of CVResult on the same clips, folds and classes.
         name: the combined model's, in its summary.
 
     Returns:
-        CVResult; its `out` is the first one's, its history empty.
+        CVResult; its `out` is the first one's, its history empty, its summary's `powers` the mean over the folds.
 
     Raises:
         ValueError: none, or results of other clips, folds or classes; says which.
@@ -28,7 +33,7 @@ def combine(results, name="fusion"):
         raise ValueError("nothing to combine: give one result at least")
     first, columns = results[0], ["clip_id", "actor", "label", "fold"]
     rows = first.predictions.sort_values("clip_id", ignore_index=True)
-    logs = np.zeros((len(rows), len(first.classes)))
+    logs = np.zeros((len(results), len(rows), len(first.classes)))
     for number, result in enumerate(results):
         own = result.predictions.sort_values("clip_id", ignore_index=True)
         if result.classes != first.classes or not own[columns].equals(rows[columns]):
@@ -36,21 +41,34 @@ def combine(results, name="fusion"):
                 f"result {number + 1} of {len(results)} was tested on other clips, folds or classes than the first: "
                 "only what no model saw in training may be combined"
             )
-        logs += np.log(_calibrated(own, first.classes))
-    chances = calibration.apply(np.exp(logs - logs.max(axis=1, keepdims=True)), 1.0)
+        logs[number] = np.log(np.maximum(own[[f"p_{emotion}" for emotion in first.classes]], LEAST))
+    label, fold = rows.label.to_numpy(), rows.fold.to_numpy()
+    powers, chances = [], np.zeros(logs.shape[1:])
+    for k in np.unique(fold):
+        powers.append(_powers(logs[:, fold != k], label[fold != k]))
+        chances[fold == k] = softmax(np.tensordot(powers[-1], logs[:, fold == k], 1), axis=1)
     found = rows[columns].assign(prediction=chances.argmax(axis=1))
     for number, emotion in enumerate(first.classes):
         found[f"p_{emotion}"] = chances[:, number]
     about = first.about | {"model": name, "combined": [result.about["model"] for result in results]}
+    about |= {"powers": np.mean(powers, axis=0).round(3).tolist()}
     about.pop("parameters", None)
     return CVResult(found, pd.DataFrame(), first.classes, about, first.out)
 
 
-def _calibrated(predictions, classes):
-    """float64 (N, C): each fold's probabilities at the temperature of all the others'."""
-    fold = predictions.fold.to_numpy()
-    found = predictions[[f"p_{name}" for name in classes]].to_numpy()
-    if len(np.unique(fold)) > 1:
-        warmth = {k: calibration.temperature(predictions[fold != k], classes) for k in np.unique(fold)}
-        found = np.stack([calibration.apply(row, warmth[k]) for row, k in zip(found, fold)])
-    return np.maximum(found, 1e-12)
+def _powers(logs, label):
+    """float64 (M,), none below 0: those with which `label` (N,) is most likely under `logs` (M, N, C)."""
+    from scipy.optimize import minimize
+
+    models, clips, _ = logs.shape
+    start = np.full(models, 1 / models)
+    if not clips:
+        return start
+    right = logs[:, np.arange(clips), label]  # (M, N)
+
+    def loss(powers):
+        pooled = np.tensordot(powers, logs, 1)
+        away = np.einsum("mnc,nc->mn", logs, softmax(pooled, axis=1)) - right
+        return (logsumexp(pooled, axis=1) - powers @ right).mean(), away.mean(axis=1)
+
+    return minimize(loss, start, jac=True, bounds=[(0, HIGHEST)] * models, method="L-BFGS-B").x

@@ -41,6 +41,22 @@ def test_one_that_is_too_sure_of_itself_does_not_drown_the_others():
     assert together == accuracy(ensemble.combine([loud, calm])), "nor does their order"
 
 
+def test_who_says_the_same_twice_counts_once():
+    one, other = result(0), result(1)
+    columns = [f"p_{name}" for name in CLASSES]
+    once, twice = (ensemble.combine(parts).predictions[columns] for parts in ([one, other], [one, one, one, other]))
+    assert np.allclose(once, twice, atol=0.01)
+
+
+def test_a_model_that_knows_nothing_is_left_out_and_one_fold_alone_leaves_all_alike():
+    blind = result(1, right=0)
+    assert ensemble.combine([result(0), blind]).summary()["powers"][1] < 0.1
+    parts = [result(0), result(1)]
+    for part in parts:
+        part.predictions["fold"] = 1
+    assert ensemble.combine(parts).summary()["powers"] == [0.5, 0.5]
+
+
 def test_a_folds_own_test_clips_decide_nothing_about_it():
     parts = [result(0), result(1)]
     before = ensemble.combine(parts).predictions
@@ -68,6 +84,7 @@ def vars_of(part):
 def test_the_summary_says_what_was_combined():
     found = ensemble.combine([result(0), result(1, model="video")], "late fusion")
     summary = found.summary()
+    assert len(summary["powers"]) == 2 and all(power > 0 for power in summary["powers"])
     assert (summary["model"], summary["combined"], summary["n"]) == ("late fusion", ["audio", "video"], 300)
     assert np.allclose(found.predictions[[f"p_{name}" for name in CLASSES]].sum(axis=1), 1)
 
