@@ -4,7 +4,8 @@
                                       [--per-person] [--seeds 1] [--epochs 40] [--max-folds 5] [--result docs/results]
 
 The rows are those of `helpers.beyond.ablation`, all of them by default. With more than one seed a row is the product of
-the seeds' answers. Resumable: the same command goes on with the next fold. KERAS_BACKEND=jax is the faster on a CPU.
+the seeds' answers. Each is set against "everything" on the same folds, which is trained where it is not yet. Resumable:
+the same command goes on with the next fold. KERAS_BACKEND=jax is the faster on a CPU.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import dataclasses
 import json
 import pathlib
 
-from helpers import beyond, ensemble, features, people, ravdess, runtime, training
+from helpers import beyond, ensemble, features, people, ravdess, runtime, statistics, training
 
 
 def main():
@@ -29,13 +30,22 @@ def main():
     chosen = parser.parse_args()
     for name in chosen.rows:
         results = train(chosen, beyond.ablation()[name])
-        result = results[0] if len(results) == 1 else ensemble.combine(results, "audio")
+        result = combined(results)
         summary = result.summary() | {"row": name, "seeds": chosen.seeds, "per_person": chosen.per_person}
         summary |= {"each_seed": [each.summary()["average"] for each in results]}
+        if name != "everything":
+            whole = combined(train(chosen, beyond.ablation()["everything"]))
+            gain = statistics.difference(whole.predictions, result.predictions, summary["interval_by"])
+            summary |= {"against_everything": gain}
         shown = ("row", "protocol", "folds", "epochs", "each_seed", "average", "uar", "accuracy_interval")
+        shown += ("against_everything",) * (name != "everything")
         print(json.dumps({key: summary[key] for key in shown}), flush=True)
         if chosen.result:
             keep(chosen, name, summary | {"config": json.loads((results[0].out / "config.json").read_text())})
+
+
+def combined(results):
+    return results[0] if len(results) == 1 else ensemble.combine(results, "audio")
 
 
 def train(chosen, row):

@@ -1,9 +1,11 @@
 """What do video, audio and fusion reach within one real actor? Prints one JSON line: {model: summary}.
 
-python benchmarks/within_actor.py FACES.npz RAVDESS_FOLDER VGG16.h5 [--folds 4] [--epochs 60] [--out DIR]
+python benchmarks/within_actor.py FACES.npz RAVDESS_FOLDER VGG16.h5 [--folds 4] [--epochs 60] [--backbone imagenet]
+                                  [--result docs/results]
 
 FACES.npz holds `faces` uint8 (N, T, 48, 48, 3) and `clip_id` (N,); black frames are frames without a face. The sound is
 the audio-only recording of the same take. The folds are random over the actor's clips: this says nothing about others.
+`--backbone` names the weights in the results; those that `benchmarks/fer2013.py` leaves know faces.
 """
 
 import argparse
@@ -48,16 +50,27 @@ def main():
         parser.add_argument(name)
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--out")
+    parser.add_argument("--backbone", default="imagenet", help="what to call the weights")
+    parser.add_argument("--result", type=pathlib.Path)
     options = parser.parse_args()
     feature_set = gather(options.faces, options.root, options.weights)
-    out = pathlib.Path(options.out or runtime.workspace() / "runs" / "within_actor")
+    out = runtime.workspace() / "runs" / "within_actor" / options.backbone
     summaries = {}
     for model in training.MODELS:
         train = TrainConfig(epochs=options.epochs, batch_size=16)
         result = training.cross_validate(feature_set, model, "random", options.folds, out=out / model, train=train)
-        summaries[model] = result.summary()
+        summaries[model] = result.summary() | {"backbone": options.backbone, "command": command(options)}
+        summaries[model] |= {"data": "RAVDESS, 60 audio-video takes of actor 5, 15 frames a clip"}
+        summaries[model] |= {"config": json.loads((out / model / "config.json").read_text())}
+        if options.result:
+            file = options.result / f"actor05-{model}-{options.backbone}.json"
+            file.write_text(json.dumps(summaries[model], indent=1) + "\n")
     print(json.dumps(summaries))
+
+
+def command(options):
+    words = f"--folds {options.folds} --epochs {options.epochs} --backbone {options.backbone}"
+    return f"KERAS_BACKEND=jax python benchmarks/within_actor.py FACES.npz ROOT VGG16.h5 {words}"
 
 
 if __name__ == "__main__":

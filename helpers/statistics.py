@@ -32,16 +32,8 @@ def interval(predictions, metric="accuracy", by="clip", level=0.95, resamples=20
     """
     if metric not in METRICS:
         raise ValueError(f"metric is {metric!r}; one of {', '.join(METRICS)}")
-    if by not in ("clip", "actor"):
-        raise ValueError(f'by is {by!r}; "clip" or "actor"')
-    if not 0 < level < 1 or resamples < 1:
-        raise ValueError(f"level is {level}, resamples {resamples}: between 0 and 1, and at least 1")
-    _, right, total = _counts(predictions, predictions["actor"] if by == "actor" else np.arange(len(predictions)))
-    n = len(total)
-    if by == "actor" and n == 1:
-        raise ValueError('all clips are of one actor, so actors cannot be drawn: ask for by="clip"')
-    # How often each unit is drawn is all that a resample needs: (resamples, n).
-    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples).astype(float)
+    _, right, total = _counts(predictions, _unit(predictions, by))
+    drawn = _draws(len(total), by, level, resamples, seed)
     values = _metric(drawn @ right, drawn @ total, metric)
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
@@ -65,24 +57,34 @@ def mcnemar(a, b):
     """
     from scipy.stats import binomtest
 
-    for name, table in (("first", a), ("second", b)):
-        repeated = int(table.clip_id.duplicated().sum())
-        if repeated:
-            raise ValueError(f"{repeated} rows of the {name} table repeat a clip; each clip must be there once")
-    columns = ["clip_id", "label", "prediction"]
-    both = a[columns].merge(b[columns], on="clip_id", how="outer", suffixes=("_a", "_b"), indicator=True)
-    different = int((both["_merge"] != "both").sum())
-    if different:
-        raise ValueError(f"{different} clips are in only one of the two tables; the test needs the same clips in both")
-    different = int((both.label_a != both.label_b).sum())
-    if different:
-        raise ValueError(f"{different} clips have another label in the second table; both must use the same classes")
-    if both.empty:
-        raise ValueError("the tables hold no clip")
+    both = _paired(a, b)
     right_a, right_b = both.prediction_a == both.label_a, both.prediction_b == both.label_b
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     p = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
     return {"only_a": only_a, "only_b": only_b, "n": len(both), "p": p}
+
+
+def difference(a, b, by="clip", level=0.95, resamples=2000, seed=0):
+    """How much more often the second of two systems is right on the same clips, with its bootstrap interval.
+
+    Both are asked about the same drawn clips or people, so what is hard for both does not widen the interval.
+
+    Args:
+        a, b: as in `mcnemar`; with actor where `by` is "actor".
+        by, level, resamples, seed: as in `interval`.
+
+    Returns:
+        (difference, low, high): floats from -1 to 1; accuracy of `b` less that of `a`.
+
+    Raises:
+        ValueError: as `mcnemar` and `interval`.
+    """
+    both = _paired(a, b)
+    gain = (both.prediction_b == both.label_b).astype(float) - (both.prediction_a == both.label_a)
+    sums = gain.groupby(_unit(both, by)).agg(["sum", "count"]).to_numpy()  # (U, 2)
+    values = _draws(len(sums), by, level, resamples, seed) @ sums
+    low, high = np.quantile(values[:, 0] / values[:, 1], [(1 - level) / 2, (1 + level) / 2])
+    return float(gain.mean()), float(low), float(high)
 
 
 def calibration(predictions, bins=10):
@@ -212,6 +214,42 @@ def report(predictions, classes, protocol):
         "confused": [[true, said, int(count)] for true, said, count in zip(pairs.true, pairs.said, pairs["count"])],
         "actor_accuracy": {name: float(value) for name, value in spread.items()},
     }
+
+
+def _unit(predictions, by):
+    """(N,): what each row is drawn with; a clip of its own, or its actor."""
+    if by not in ("clip", "actor"):
+        raise ValueError(f'by is {by!r}; "clip" or "actor"')
+    return predictions["actor"].to_numpy() if by == "actor" else np.arange(len(predictions))
+
+
+def _draws(n, by, level, resamples, seed):
+    """float (resamples, n): how often each unit is drawn, which is all that a resample needs."""
+    if not 0 < level < 1 or resamples < 1:
+        raise ValueError(f"level is {level}, resamples {resamples}: between 0 and 1, and at least 1")
+    if by == "actor" and n == 1:
+        raise ValueError('all clips are of one actor, so actors cannot be drawn: ask for by="clip"')
+    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples).astype(float)
+
+
+def _paired(a, b):
+    """Both tables side by side, a row a clip: columns of the one end in _a, of the other in _b; actor is shared."""
+    for name, table in (("first", a), ("second", b)):
+        repeated = int(table.clip_id.duplicated().sum())
+        if repeated:
+            raise ValueError(f"{repeated} rows of the {name} table repeat a clip; each clip must be there once")
+    columns = ["clip_id", "label", "prediction"]
+    actor = [name for name in ("actor",) if name in a]
+    both = a[columns + actor].merge(b[columns], on="clip_id", how="outer", suffixes=("_a", "_b"), indicator=True)
+    different = int((both["_merge"] != "both").sum())
+    if different:
+        raise ValueError(f"{different} clips are in only one of the two tables; the test needs the same clips in both")
+    different = int((both.label_a != both.label_b).sum())
+    if different:
+        raise ValueError(f"{different} clips have another label in the second table; both must use the same classes")
+    if both.empty:
+        raise ValueError("the tables hold no clip")
+    return both
 
 
 def _right(predictions):

@@ -123,6 +123,30 @@ def test_mcnemar_finds_no_difference_between_a_system_and_itself():
     assert statistics.mcnemar(table, table) == {"only_a": 0, "only_b": 0, "n": 30, "p": 1.0}
 
 
+def test_a_difference_is_drawn_clip_by_clip_so_what_is_hard_for_both_does_not_widen_it():
+    label = np.zeros(400, int)
+    a = made(label, np.repeat([0, 1], 200))  # the second half is too hard
+    b = made(label, np.repeat([0, 1], [220, 180]))  # and 20 more are right
+    seen, low, high = statistics.difference(a, b.sample(frac=1, random_state=0))
+    assert seen == 0.05 and 0.025 < low < 0.05 < high < 0.08
+    one, other = statistics.interval(a), statistics.interval(b)
+    assert high - low < 0.6 * (one[1] - one[0]) and one[1] > other[0], "each by itself could not tell them apart"
+    assert statistics.difference(b, a)[0] == -0.05 and statistics.difference(a, a) == (0, 0, 0)
+
+
+def test_a_difference_that_one_actor_alone_makes_is_no_difference_between_people():
+    label, actor = np.zeros(100, int), np.repeat(np.arange(10), 10)
+    a = made(label, np.ones(100, int)).assign(actor=actor)
+    b = made(label, (actor != 3).astype(int)).assign(actor=actor)
+    assert statistics.difference(a, b)[1] > 0.03
+    seen, low, high = statistics.difference(a, b, by="actor")
+    assert (seen, low) == (0.1, 0) and high >= 0.2
+    with pytest.raises(ValueError, match="1 clips are in only one"):
+        statistics.difference(a, b[1:])
+    with pytest.raises(ValueError, match="cannot be drawn"):
+        statistics.difference(a.assign(actor=1), b, by="actor")
+
+
 def test_mcnemar_refuses_tables_of_other_clips_or_labels():
     table = made([0, 1, 2, 0], [0, 1, 2, 1])
     with pytest.raises(ValueError, match="3 clips are in only one"):
