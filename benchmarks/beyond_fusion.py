@@ -1,12 +1,14 @@
 """What do the voices' models and the faces' action units reach together? Prints one JSON line a row.
 
     python benchmarks/beyond_fusion.py RAVDESS_FOLDER ACTION_UNITS.csv [--protocol luna2022] [--epochs 80] [--seeds 3]
-                                       [--others self-attention …] [--per-person] [--result docs/results]
+                                       [--others self-attention …] [--joint concatenate gated cross] [--per-person]
+                                       [--result docs/results]
 
 The networks are "everything" of `helpers.beyond.ablation`, once a seed, and the other rows that are named, once each;
 what `benchmarks/beyond_audio.py` has trained with the same options is taken from there. Where the thesis' network of
-`benchmarks/audio_real.py` has been trained on all folds, it is among the voices. All are joined as a product of
-probabilities, each to the power that fits the other folds (`helpers.ensemble`).
+`benchmarks/audio_real.py` has been trained on all folds, it is among the voices. `--joint` names networks of
+`benchmarks/beyond_joint.py` over voice and action units, with stream dropout 0.5, that join the fusion. All are joined
+as a product of probabilities, each to the power that fits the other folds (`helpers.ensemble`).
 """
 
 import argparse
@@ -14,6 +16,7 @@ import json
 import pathlib
 
 import beyond_audio
+import beyond_joint
 
 from helpers import action_units, beyond, ensemble, functionals, people, ravdess, runtime, shallow, training
 
@@ -26,10 +29,13 @@ def main():
     parser.add_argument("--epochs", type=int, default=80)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--others", nargs="*", default=[], help="rows of the ablation that join, at their own epochs")
+    parser.add_argument("--joint", nargs="*", default=[], help="networks over both streams that join, by kind")
     parser.add_argument("--per-person", action="store_true")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--result", type=pathlib.Path)
     chosen = parser.parse_args()
+    if chosen.per_person and chosen.joint:
+        parser.error("the networks over both streams are not trained person by person: --joint or --per-person")
     chosen.max_folds = None
     networks = beyond_audio.train(chosen, beyond.ablation()["everything"])
     once = argparse.Namespace(**vars(chosen) | {"seeds": 1, "epochs": None})
@@ -42,7 +48,7 @@ def main():
     voice = ensemble.combine(networks, "audio") if len(networks) > 1 else networks[0]
     voices = [*networks, *others, machines["audio"], *thesis(chosen)]
     found = {"voice": voice, "voices": ensemble.combine(voices, "audio")}
-    found["fusion"] = ensemble.combine([*voices, machines["video"]], "fusion")
+    found["fusion"] = ensemble.combine([*voices, machines["video"], *joint(chosen)], "fusion")
     for name, result in found.items():
         summary = result.summary() | {"row": name, "per_person": chosen.per_person, "epochs": chosen.epochs}
         summary |= {"seeds": chosen.seeds, "command": command(chosen), "data": "RAVDESS, 1440 speech recordings"}
@@ -52,6 +58,15 @@ def main():
         if chosen.result:
             file = f"beyond-{name}-{chosen.protocol}{'-per-person' * chosen.per_person}.json"
             (chosen.result / file).write_text(json.dumps(summary, indent=1) + "\n")
+
+
+def joint(chosen):
+    """The networks over both streams: list of CVResult."""
+    if not chosen.joint:
+        return []
+    both, _ = beyond_joint.streams(chosen.root, chosen.action_units)
+    options = argparse.Namespace(protocol=chosen.protocol, epochs=40, workers=chosen.workers)
+    return [beyond_joint.train(both, kind, 0.5, options) for kind in chosen.joint]
 
 
 def thesis(chosen):
@@ -66,6 +81,7 @@ def thesis(chosen):
 def command(chosen):
     words = f"--protocol {chosen.protocol} --epochs {chosen.epochs} --seeds {chosen.seeds}"
     words += " --others" * bool(chosen.others) + "".join(f' "{name}"' for name in chosen.others)
+    words += " --joint " * bool(chosen.joint) + " ".join(chosen.joint)
     return f"KERAS_BACKEND=jax python benchmarks/beyond_fusion.py ROOT ACTION_UNITS.csv {words}" + (
         " --per-person" * chosen.per_person
     )

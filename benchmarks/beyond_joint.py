@@ -16,6 +16,7 @@ import pathlib
 from helpers import action_units, beyond, features, ravdess, robustness, runtime, training
 from helpers.config import FusionConfig, SubsystemConfig
 
+VOICE = beyond.ablation()["everything"]
 FACE = SubsystemConfig.video(cell="none", attention="soft", fc_units=64)  # of one step, its weight is 1
 
 
@@ -31,18 +32,11 @@ def main():
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--result", type=pathlib.Path)
     chosen = parser.parse_args()
-    row, table = beyond.ablation()["everything"], ravdess.index(chosen.root)
-    heard = features.build(table, runtime.workspace() / "cache", streams=("audio",), audio=row.sound)
-    table = table.set_index("clip_id").loc[heard.clip_id].reset_index()
-    both = action_units.beside(heard, action_units.read(chosen.action_units, table))
-    damages = robustness.damaged(both, table, row.sound, snrs=chosen.snrs)
-    train = dataclasses.replace(row.train, epochs=chosen.epochs)
+    both, table = streams(chosen.root, chosen.action_units)
+    damages = robustness.damaged(both, table, VOICE.sound, snrs=chosen.snrs)
     for kind, dropout in itertools.product(chosen.kinds, chosen.dropout):
-        name = f"beyond-joint-{chosen.protocol}-{kind}-{dropout:g}"
-        out = runtime.workspace() / "runs" / "beyond_joint" / f"{name}-{chosen.epochs}"
-        options = {"out": out, "train": train, "video": FACE, "audio": row.network, "workers": chosen.workers}
-        options["fusion"] = FusionConfig(kind=kind, stream_dropout=dropout)
-        result = training.cross_validate(both, "fusion", chosen.protocol, **options)
+        result = train(both, kind, dropout, chosen)
+        out = result.out
         worse = {d.damage: round(d.accuracy, 2) for d in robustness.table(out, both, damages).itertuples()}
         summary = result.summary() | {"fusion": kind, "stream_dropout": dropout, "damaged": worse}
         shown = ("fusion", "stream_dropout", "protocol", "average", "uar", "accuracy_interval", "damaged")
@@ -53,7 +47,25 @@ def main():
             command = f"KERAS_BACKEND=jax python benchmarks/beyond_joint.py ROOT ACTION_UNITS.csv {words.strip()}"
             summary |= {"command": command, "config": json.loads((out / "config.json").read_text())}
             summary |= {"data": "RAVDESS, 1440 speech recordings and their clips' mean action units"}
+            name = f"beyond-joint-{chosen.protocol}-{kind}-{dropout:g}"
             (chosen.result / f"{name}.json").write_text(json.dumps(summary, indent=1) + "\n")
+
+
+def streams(root, units):
+    """(FeatureSet of the richer voice and the action units, table of its clips)."""
+    table = ravdess.index(root)
+    heard = features.build(table, runtime.workspace() / "cache", streams=("audio",), audio=VOICE.sound)
+    table = table.set_index("clip_id").loc[heard.clip_id].reset_index()
+    return action_units.beside(heard, action_units.read(units, table)), table
+
+
+def train(both, kind, dropout, chosen):
+    """One network's cross-validation, as far as it is not there: CVResult. Of `chosen`: protocol, epochs, workers."""
+    name = f"beyond-joint-{chosen.protocol}-{kind}-{dropout:g}-{chosen.epochs}"
+    options = {"out": runtime.workspace() / "runs" / "beyond_joint" / name, "workers": chosen.workers}
+    options |= {"train": dataclasses.replace(VOICE.train, epochs=chosen.epochs), "video": FACE, "audio": VOICE.network}
+    options |= {"fusion": FusionConfig(kind=kind, stream_dropout=dropout)}
+    return training.cross_validate(both, "fusion", chosen.protocol, **options)
 
 
 if __name__ == "__main__":
