@@ -17,8 +17,9 @@ import pathlib
 
 import beyond_audio
 import beyond_joint
+import shallow
 
-from helpers import action_units, beyond, ensemble, functionals, people, ravdess, runtime, shallow, training
+from helpers import beyond, ensemble, ravdess, runtime, training
 
 
 def main():
@@ -41,12 +42,9 @@ def main():
     once = argparse.Namespace(**vars(chosen) | {"seeds": 1, "epochs": None})
     others = [result for name in chosen.others for result in beyond_audio.train(once, beyond.ablation()[name])]
     table = ravdess.index(chosen.root)
-    rows = {"audio": functionals.table(table.audio_path), "video": action_units.read(chosen.action_units, table)}
-    if chosen.per_person:
-        rows = {stream: people.rows(values, table.actor) for stream, values in rows.items()}
-    machines = shallow.cross_validate(rows, table, chosen.protocol, penalty={"audio": 10.0, "video": 3.0})
+    machines = shallow.answers(shallow.streams(table, chosen.action_units), table, chosen.protocol, chosen.per_person)
     voice = ensemble.combine(networks, "audio") if len(networks) > 1 else networks[0]
-    voices = [*networks, *others, machines["audio"], *thesis(chosen)]
+    voices = [*networks, *others, machines["audio"], machines["linear"], *thesis(chosen)]
     found = {"voice": voice, "voices": ensemble.combine(voices, "audio")}
     found["fusion"] = ensemble.combine([*voices, machines["video"], *joint(chosen)], "fusion")
     for name, result in found.items():

@@ -13,13 +13,15 @@ RATE, FRAME, HOP = 24_000, 1536, 480  # Hz, and samples: frames of 64 ms every 2
 CEPSTRA = 30
 PAUSE = 38.0  # dB below the loudest frame: what lies under it at both ends is cut off
 PERCENTILES = (5, 25, 50, 75, 95)
+SPEEDS = (0.9, 1.0, 1.1)  # a slower, lower and larger speaker, the clip itself, a faster, higher and smaller one
 
 
-def read(path):
+def read(path, speed=1.0):
     """A clip's functionals.
 
     Args:
         path: as in `speech.load`.
+        speed: how fast it is played, as a tape would be: pitch and formants move with the tempo (Ko et al. 2015).
 
     Returns:
         float32 (1732,).
@@ -27,7 +29,12 @@ def read(path):
     Raises:
         ClipError: as `speech.load`.
     """
-    return functionals(*speech.load(path, AudioConfig(rate=RATE)))
+    import librosa
+
+    samples, rate = speech.load(path, AudioConfig(rate=RATE))
+    if speed != 1:
+        samples = librosa.resample(samples, orig_sr=round(rate * speed), target_sr=rate)
+    return functionals(samples, rate)
 
 
 def functionals(samples, rate=RATE):
@@ -76,16 +83,17 @@ def _dct(mel):
     return dct(mel, axis=1, norm="ortho")
 
 
-def table(paths, workers=None, progress=True):
+def table(paths, workers=None, progress=True, speeds=None):
     """Functionals of many clips, side by side.
 
     Args:
         paths: of the clips.
         workers: processes; by default one a core.
         progress: whether to show a progress bar.
+        speeds: versions of each clip to make, such as SPEEDS; None for the clip as it is.
 
     Returns:
-        float32 (N, 1732), in the paths' order.
+        float32 (N, 1732), in the paths' order; (N, V, 1732) where there are V speeds.
 
     Raises:
         ClipError: a clip cannot be used; names it.
@@ -94,5 +102,7 @@ def table(paths, workers=None, progress=True):
     from tqdm.auto import tqdm
 
     parallel = joblib.Parallel(n_jobs=workers or runtime.workers(), return_as="generator")
-    found = parallel(joblib.delayed(read)(path) for path in paths)
-    return np.stack(list(tqdm(found, total=len(paths), desc="functionals", unit="clip", disable=not progress)))
+    wanted = [(path, speed) for path in paths for speed in speeds or (1.0,)]
+    found = parallel(joblib.delayed(read)(*each) for each in wanted)
+    rows = np.stack(list(tqdm(found, total=len(wanted), desc="functionals", unit="clip", disable=not progress)))
+    return rows.reshape(len(paths), len(speeds), -1) if speeds else rows

@@ -15,11 +15,11 @@ def rows(values, person):
     strangers, and its numbers are for those of whom one has clips.
 
     Args:
-        values: (N, D).
+        values: (N, D), or (N, V, D) with V versions of each row, each by itself.
         person: (N,).
 
     Returns:
-        float64 (N, D).
+        float64, of the same shape.
     """
     values, person = np.asarray(values, dtype=float), np.asarray(person)
     found, least = np.empty_like(values), 1e-3 * values.std(axis=0) + 1e-6

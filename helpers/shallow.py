@@ -1,4 +1,4 @@
-"""Models without depth: a row of numbers a clip, a support vector machine a stream, and a fusion that weighs them.
+"""Models without depth: a row of numbers a clip, a machine a stream, and a fusion that weighs them.
 
 The measure for anything deeper: what a network does not beat was not worth its training.
 """
@@ -13,7 +13,7 @@ from helpers.training import CVResult
 INNER = 5  # parts of the training rows that a temperature is fitted on
 
 
-def cross_validate(streams, table, protocol="luna2022", n_folds=10, seed=0, *, penalty=None):
+def cross_validate(streams, table, protocol="luna2022", n_folds=10, seed=0, *, machines=None):
     """Tests every stream alone, and their fusion, on every fold.
 
     The fusion is late and calibrated: the product of the streams' probabilities, each at its temperature. That is
@@ -21,10 +21,12 @@ def cross_validate(streams, table, protocol="luna2022", n_folds=10, seed=0, *, p
     protocols, its actor).
 
     Args:
-        streams: {name: (N, D)}; with more than one there is a "fusion" as well.
+        streams: {name: (N, D)}; with more than one there is a "fusion" as well. (N, V, D) holds V versions of each
+            clip: all of them are learnt from, and a clip's answer is the mean of its versions'.
         table: DataFrame with clip_id, actor and label.
         protocol, n_folds, seed: as in `ravdess.folds`.
-        penalty: {name: C of the support vector machine}, 3 by default.
+        machines: {name: `support_vectors(…)`, `discriminant(…)` or another scikit-learn classifier with a
+            decision_function}; `support_vectors()` by default.
 
     Returns:
         {name: CVResult}; their `out` is None.
@@ -40,7 +42,7 @@ def cross_validate(streams, table, protocol="luna2022", n_folds=10, seed=0, *, p
         inner = ravdess.folds(table.iloc[train], "random" if protocol == "random" else "actor", INNER, seed)
         logs = np.zeros((len(test), count))
         for name, rows in streams.items():
-            machine = _machine((penalty or {}).get(name, 3.0))
+            machine = (machines or {}).get(name) or support_vectors()
             seen = np.zeros((len(train), count))
             for known, left in inner:
                 seen[left] = _chances(machine, rows[train[known]], label[train[known]], rows[train[left]])
@@ -54,7 +56,8 @@ def cross_validate(streams, table, protocol="luna2022", n_folds=10, seed=0, *, p
     return {name: _result(table, found, fold_of, about | {"model": name}) for name, found in chances.items()}
 
 
-def _machine(penalty):
+def support_vectors(penalty=3.0):
+    """A support vector machine with Gaussian kernel over standardised numbers; `penalty` is its C."""
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
@@ -62,14 +65,24 @@ def _machine(penalty):
     return make_pipeline(StandardScaler(), SVC(C=penalty, gamma="scale"))
 
 
+def discriminant(shrinkage=0.5):
+    """A linear discriminant analysis whose covariance is drawn towards its diagonal: for more numbers than clips."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage))
+
+
 def _chances(machine, known, label, asked):
     """Softmax of the scores (n, C) that the machine, fitted on the known rows, gives the others."""
     from scipy.special import softmax
 
-    scores = machine.fit(known, label).decision_function(asked)
-    found = np.full((len(asked), len(ravdess.EMOTIONS)), -np.inf)
-    found[:, machine.classes_] = scores
-    return softmax(found, axis=1)
+    versions = known.shape[1] if known.ndim == 3 else 1
+    machine.fit(known.reshape(len(known) * versions, -1), np.repeat(label, versions))
+    found = np.full((len(asked) * versions, len(ravdess.EMOTIONS)), -np.inf)
+    found[:, machine.classes_] = machine.decision_function(asked.reshape(len(found), -1))
+    return softmax(found, axis=1).reshape(len(asked), versions, -1).mean(axis=1)
 
 
 def _frame(chances, label):

@@ -37,6 +37,11 @@ def test_a_table_has_a_row_a_clip_and_names_the_clip_that_cannot_be_used(tmp_pat
     found = functionals.table(paths, workers=1, progress=False)
     assert found.shape == (2, 1732) and found.dtype == np.float32 and np.isfinite(found).all()
     assert np.array_equal(found[1], functionals.read(paths[1]))
+    slow, same, fast = functionals.table(paths, workers=1, progress=False, speeds=functionals.SPEEDS)[0]
+    assert np.array_equal(same, found[0])
+    pitch = 4 * (functionals.CEPSTRA + 6) + functionals.CEPSTRA  # the median of its logarithm
+    assert np.exp(fast[pitch] - slow[pitch]) == pytest.approx(1.1 / 0.9, rel=0.03)
+    assert slow[-2] / fast[-2] == pytest.approx(1.1 / 0.9, rel=0.05), "frames"
     (tmp_path / "broken.wav").write_text("no sound")
     with pytest.raises(ClipError, match=r"broken\.wav"):
         functionals.table([tmp_path / "broken.wav"], workers=1, progress=False)

@@ -37,12 +37,45 @@ def test_the_fusion_is_better_than_either_stream_and_better_still_person_by_pers
 
 def test_a_result_is_like_any_other_cross_validations(crowd):
     table, streams = crowd
-    result = shallow.cross_validate({"audio": streams["audio"]}, table, "random", 4, penalty={"audio": 1.0})["audio"]
+    result = shallow.cross_validate(
+        {"audio": streams["audio"]}, table, "random", 4, machines={"audio": shallow.support_vectors(1.0)}
+    )["audio"]
     rows = result.predictions
     assert rows.clip_id.tolist() == table.clip_id.tolist() and sorted(rows.fold.unique()) == [1, 2, 3, 4]
     chances = rows[[f"p_{name}" for name in ravdess.EMOTIONS]].to_numpy()
     assert np.allclose(chances.sum(axis=1), 1) and (chances.argmax(axis=1) == rows.prediction).all()
     assert result.summary()["protocol"] == "random" and result.summary()["n"] == len(table)
+
+
+def test_each_version_of_a_clip_is_learnt_from_and_its_answer_is_their_mean(crowd):
+    table, streams = crowd
+    rows, random = people.rows(streams["audio"], table.actor), np.random.default_rng(1)
+    versions = np.stack([rows + random.normal(0, 1, rows.shape) for _ in range(4)], axis=1)
+    uar = {
+        name: shallow.cross_validate({"audio": rows}, table, "actor", 3)["audio"].summary()["uar"]
+        for name, rows in (("one", versions[:, 0]), ("four", versions))
+    }
+    assert uar["four"] > uar["one"] + 0.01
+    same = np.repeat(streams["audio"][:, None], 3, axis=1)  # thrice the same says nothing new
+    plain, thrice = (
+        shallow.cross_validate({"a": rows}, table, "actor", 3, machines={"a": shallow.discriminant()})["a"].predictions
+        for rows in (streams["audio"], same)
+    )
+    assert (plain.prediction == thrice.prediction).mean() > 0.98
+
+
+def test_a_discriminant_learns_from_fewer_clips_than_numbers(crowd):
+    table, streams = crowd
+    noise = np.random.default_rng(2).normal(size=(len(table), 500))
+    rows = {"both": np.concatenate([*people_rows(streams, table), noise], axis=1)}
+    machines = {"both": shallow.discriminant(0.5)}
+    assert (
+        shallow.cross_validate(rows, table, "actor", 3, machines=machines)["both"].summary()["uar"] > 0.5
+    )  # chance 0.125
+
+
+def people_rows(streams, table):
+    return [people.rows(values, table.actor) for values in streams.values()]
 
 
 def test_the_labels_of_the_test_fold_change_no_answer_in_it(crowd):
