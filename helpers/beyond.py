@@ -114,8 +114,10 @@ def published():
 
 
 def _gain(found):
-    seen, low, high = (100 * share for share in found.get("against_everything", (0, 0, 0)))
-    return f"{seen:+.1f} ({low:+.1f} to {high:+.1f})" if found["row"] != "everything" else ""
+    if "against_everything" not in found:
+        return ""
+    seen, low, high = (100 * share for share in found["against_everything"])
+    return f"{seen:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
 # What a reader calls it: its files in docs/results, by protocol.

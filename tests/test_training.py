@@ -397,10 +397,10 @@ def test_fusion_needs_both_streams_and_neither_alone_can_do_it(feature_set, tmp_
     average = {}
     for model in ("video", "audio", "fusion"):
         result = training.cross_validate(
-            feature_set, model, n_folds=3, out=tmp_path / model, train=train, progress=False, **small
+            feature_set, model, n_folds=2, out=tmp_path / model, train=train, progress=False, **small
         )
         average[model] = result.summary()["average"]
-    assert average["fusion"] >= 0.9
+    assert average["fusion"] >= 0.9, average
     assert 0.35 <= average["video"] <= 0.65 and 0.35 <= average["audio"] <= 0.65
 
 
