@@ -1,7 +1,7 @@
 """What do the voices' models and the faces' action units reach together? Prints one JSON line a row.
 
     python benchmarks/beyond_fusion.py RAVDESS_FOLDER ACTION_UNITS.csv [--protocol luna2022] [--epochs 80] [--seeds 3]
-                                       [--others self-attention …] [--joint concatenate gated cross] [--per-person]
+                                       [--others all] [--joint concatenate gated cross] [--per-person]
                                        [--result docs/results]
 
 The networks are "everything" of `helpers.beyond.ablation`, once a seed, and the other rows that are named, once each;
@@ -14,6 +14,7 @@ as a product of probabilities, each to the power that fits the other folds (`hel
 import argparse
 import json
 import pathlib
+import shlex
 
 import beyond_audio
 import beyond_joint
@@ -29,7 +30,7 @@ def main():
     parser.add_argument("--protocol", default="luna2022", choices=("random", "luna2022"))
     parser.add_argument("--epochs", type=int, default=80)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--others", nargs="*", default=[], help="rows of the ablation that join, at their own epochs")
+    parser.add_argument("--others", nargs="*", default=[], help="rows of the ablation that join at 40 epochs, or: all")
     parser.add_argument("--joint", nargs="*", default=[], help="networks over both streams that join, by kind")
     parser.add_argument("--per-person", action="store_true")
     parser.add_argument("--workers", type=int, default=2)
@@ -39,8 +40,9 @@ def main():
         parser.error("the networks over both streams are not trained person by person: --joint or --per-person")
     chosen.max_folds = None
     networks = beyond_audio.train(chosen, beyond.ablation()["everything"])
+    names = list(beyond.ablation()) if chosen.others == ["all"] else chosen.others
     once = argparse.Namespace(**vars(chosen) | {"seeds": 1, "epochs": None})
-    others = [result for name in chosen.others for result in beyond_audio.train(once, beyond.ablation()[name])]
+    others = [result for name in names for result in beyond_audio.train(once, beyond.ablation()[name])]
     table = ravdess.index(chosen.root)
     machines = shallow.answers(shallow.streams(table, chosen.action_units), table, chosen.protocol, chosen.per_person)
     voice = ensemble.combine(networks, "audio") if len(networks) > 1 else networks[0]
@@ -78,7 +80,7 @@ def thesis(chosen):
 
 def command(chosen):
     words = f"--protocol {chosen.protocol} --epochs {chosen.epochs} --seeds {chosen.seeds}"
-    words += " --others" * bool(chosen.others) + "".join(f' "{name}"' for name in chosen.others)
+    words += " --others " * bool(chosen.others) + " ".join(shlex.quote(name) for name in chosen.others)
     words += " --joint " * bool(chosen.joint) + " ".join(chosen.joint)
     return f"KERAS_BACKEND=jax python benchmarks/beyond_fusion.py ROOT ACTION_UNITS.csv {words}" + (
         " --per-person" * chosen.per_person
