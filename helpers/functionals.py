@@ -6,7 +6,7 @@ bands, 30 cepstral coefficients, pitch, voicing, energy, spectral centroid, flat
 
 import numpy as np
 
-from helpers import prosody, runtime, speech
+from helpers import prosody, runtime, speech, voice
 from helpers.config import AudioConfig
 
 RATE, FRAME, HOP = 24_000, 1536, 480  # Hz, and samples: frames of 64 ms every 20 ms
@@ -50,9 +50,7 @@ def functionals(samples, rate=RATE):
     if rate != RATE:
         raise ValueError(f"the sound has {rate} Hz; these contours want {RATE}")
     mel, rest = prosody.contours(np.pad(samples, FRAME // 2), rate, FRAME, HOP)
-    loudness = rest[:, 2] * 10 / np.log(10)
-    loud = np.flatnonzero(loudness > loudness.max() - PAUSE)
-    kept = slice(max(0, loud[0] - 3), loud[-1] + 4)
+    kept = voice.loud(rest[:, prosody.NAMES.index("log energy")], PAUSE)
     whole, mel, rest = len(mel), mel[kept], rest[kept]
     cepstra = _dct(mel)[:, :CEPSTRA]
     voiced = rest[:, 1] > 0.5
