@@ -8,7 +8,8 @@ The networks are "everything" of `helpers.beyond.ablation`, once a seed, and the
 what `benchmarks/beyond_audio.py` has trained with the same options is taken from there. Where the thesis' network of
 `benchmarks/audio_real.py` has been trained on all folds, it is among the voices. `--joint` names networks of
 `benchmarks/beyond_joint.py` over voice and action units, with stream dropout 0.5, that join the fusion. All are joined
-as a product of probabilities, each to the power that fits the other folds (`helpers.ensemble`).
+as a product of probabilities, each to the power that fits the other folds (`helpers.ensemble`); `alike` is the accuracy
+with the same power for all.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import beyond_audio
 import beyond_joint
 import shallow
 
-from helpers import beyond, ensemble, ravdess, runtime, training
+from helpers import beyond, ensemble, ravdess, runtime, statistics, training
 
 
 def main():
@@ -45,15 +46,19 @@ def main():
     others = [result for name in names for result in beyond_audio.train(once, beyond.ablation()[name])]
     table = ravdess.index(chosen.root)
     machines = shallow.answers(shallow.streams(table, chosen.action_units), table, chosen.protocol, chosen.per_person)
-    voice = ensemble.combine(networks, "audio") if len(networks) > 1 else networks[0]
     voices = [*networks, *others, machines["audio"], machines["linear"], *thesis(chosen)]
-    found = {"voice": voice, "voices": ensemble.combine(voices, "audio")}
-    found["fusion"] = ensemble.combine([*voices, machines["video"], *joint(chosen)], "fusion")
-    for name, result in found.items():
-        summary = result.summary() | {"row": name, "per_person": chosen.per_person, "epochs": chosen.epochs}
+    parts = {"voice": networks, "voices": voices, "fusion": [*voices, machines["video"], *joint(chosen)]}
+    for name, results in parts.items():
+        model = "fusion" if name == "fusion" else "audio"
+        joined = ensemble.combine(results, model) if len(results) > 1 else results[0]
+        sexes = joined.predictions.clip_id.map(table.set_index("clip_id").sex)
+        by_sex = statistics.by_group(joined.predictions.assign(sex=sexes), "sex").accuracy
+        summary = joined.summary() | {"sex_accuracy": by_sex.to_dict()}
+        summary |= {"alike": ensemble.combine(results, model, fit=False).summary()["average"]}
+        summary |= {"row": name, "per_person": chosen.per_person, "epochs": chosen.epochs}
         summary |= {"seeds": chosen.seeds, "command": command(chosen), "data": "RAVDESS, 1440 speech recordings"}
         summary |= {"config": json.loads((networks[0].out / "config.json").read_text())}
-        shown = ("row", "protocol", "per_person", "average", "uar", "accuracy_interval", "fold_accuracy")
+        shown = ("row", "protocol", "per_person", "average", "uar", "accuracy_interval", "alike", "sex_accuracy")
         print(json.dumps({key: summary[key] for key in shown}), flush=True)
         if chosen.result:
             file = f"beyond-{name}-{chosen.protocol}{'-per-person' * chosen.per_person}.json"

@@ -2,9 +2,9 @@
 
     python benchmarks/shallow.py RAVDESS_FOLDER ACTION_UNITS.csv [--protocols luna2022 random] [--result FOLDER]
 
-Support vector machines and a late fusion; "linear" is a discriminant analysis of the functionals that hears each clip
-at three speeds. Each row once as it is and once with every person's rows standardised by their own mean and spread:
-that takes a person's clips but not their labels. RESULT keeps the summaries.
+Support vector machines and their late fusion (`helpers.ensemble`); "linear" is a discriminant analysis of the
+functionals that hears each clip at three speeds. Each row once as it is and once with every person's rows standardised
+by their own mean and spread: that takes a person's clips but not their labels. RESULT keeps the summaries.
 """
 
 import argparse
@@ -13,9 +13,7 @@ import pathlib
 import sys
 import time
 
-from helpers import action_units, functionals, people, ravdess, runtime, shallow
-
-MACHINES = {"audio": shallow.support_vectors(10.0), "video": shallow.support_vectors(3.0)}
+from helpers import action_units, ensemble, functionals, people, ravdess, runtime, shallow
 
 
 def main():
@@ -50,12 +48,16 @@ def streams(table, units):
 
 
 def answers(found, table, protocol, person=False):
-    """{"audio", "video", "fusion", "linear": CVResult} of `streams`."""
+    """{"audio", "video", "linear", "fusion": CVResult} of `streams`; the fusion is of the support vector machines."""
     rows = {name: people.rows(x, table.actor) if person else x for name, x in found.items()}
-    linear = {"machines": {"audio": shallow.discriminant()}}
-    heard = shallow.cross_validate({"audio": rows["audio"]}, table, protocol, **linear)["audio"]
-    rows["audio"] = rows["audio"][:, functionals.SPEEDS.index(1.0)]
-    return shallow.cross_validate(rows, table, protocol, machines=MACHINES) | {"linear": heard}
+    plain = rows["audio"][:, functionals.SPEEDS.index(1.0)]
+    asked = {"audio": (plain, shallow.support_vectors(10.0)), "video": (rows["video"], shallow.support_vectors(3.0))}
+    asked |= {"linear": (rows["audio"], shallow.discriminant())}
+    results = {
+        name: shallow.cross_validate(values, table, protocol, machine=machine, name=name)
+        for name, (values, machine) in asked.items()
+    }
+    return results | {"fusion": ensemble.combine([results["audio"], results["video"]])}
 
 
 if __name__ == "__main__":

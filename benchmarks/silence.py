@@ -55,7 +55,7 @@ def main():
     for name, values in streams.items():
         row = {"part": name, "numbers": values.shape[1]}
         for protocol in ("random", "luna2022"):
-            summary = shallow.cross_validate({name: values}, table, protocol)[name].summary()
+            summary = shallow.cross_validate(values, table, protocol, name=name).summary()
             row |= {f"{protocol} accuracy": round(100 * summary["average"], 2)}
             row |= {f"{protocol} interval": [round(100 * edge, 1) for edge in summary["accuracy_interval"]]}
         rows.append(row)

@@ -9,17 +9,19 @@ LEAST = 1e-6  # a probability below this counts as this: one model's 0 is no vet
 HIGHEST = 10.0  # where every answer is right, the likelihood knows no highest power
 
 
-def combine(results, name="fusion"):
+def combine(results, name="fusion", fit=True):
     """The product of the models' probabilities, clip by clip, each to a power of its own.
 
     A pool of opinions (Genest & Zidek 1986, "Combining probability distributions"): the power keeps a model that is too
     sure of itself from drowning the rest, and models that say much the same from counting as so many witnesses. Those
-    of a fold make the labels of the other folds' test clips most likely: its own decide nothing about it. With one fold
-    they are all alike.
+    of a fold make the labels of the other folds' test clips most likely: its own clips are not among them. (The models
+    that answered there had learnt from them, as in any stacking of one cross-validation; powers that are all alike are
+    free of even that.) With one fold they are all alike.
 
     Args:
         results: list of CVResult on the same clips, folds and classes.
         name: the combined model's, in its summary.
+        fit: False gives every model the same power.
 
     Returns:
         CVResult; its `out` is the first one's, its history empty, its summary's `powers` the mean over the folds.
@@ -45,7 +47,8 @@ def combine(results, name="fusion"):
     label, fold = rows.label.to_numpy(), rows.fold.to_numpy()
     powers, chances = [], np.zeros(logs.shape[1:])
     for k in np.unique(fold):
-        powers.append(_powers(logs[:, fold != k], label[fold != k]))
+        others = (fold != k) & fit
+        powers.append(_powers(logs[:, others], label[others]))
         chances[fold == k] = softmax(np.tensordot(powers[-1], logs[:, fold == k], 1), axis=1)
     found = rows[columns].assign(prediction=chances.argmax(axis=1))
     for number, emotion in enumerate(first.classes):

@@ -57,6 +57,12 @@ def test_a_model_that_knows_nothing_is_left_out_and_one_fold_alone_leaves_all_al
     assert ensemble.combine(parts).summary()["powers"] == [0.5, 0.5]
 
 
+def test_powers_that_are_not_fitted_are_all_alike():
+    parts = [result(0), result(1, right=0)]
+    assert ensemble.combine(parts, fit=False).summary()["powers"] == [0.5, 0.5]
+    assert accuracy(ensemble.combine(parts)) > accuracy(ensemble.combine(parts, fit=False)) + 0.05
+
+
 def test_a_folds_own_test_clips_decide_nothing_about_it():
     parts = [result(0), result(1)]
     before = ensemble.combine(parts).predictions
