@@ -46,7 +46,8 @@ def main():
     others = [result for name in names for result in beyond_audio.train(once, beyond.ablation()[name])]
     table = ravdess.index(chosen.root)
     machines = shallow.answers(shallow.streams(table, chosen.action_units), table, chosen.protocol, chosen.per_person)
-    voices = [*networks, *others, machines["audio"], machines["linear"], *thesis(chosen)]
+    heard = [result for name, result in machines.items() if name not in ("video", "fusion")]
+    voices = [*networks, *others, *heard, *thesis(chosen)]
     parts = {"voice": networks, "voices": voices, "fusion": [*voices, machines["video"], *joint(chosen)]}
     for name, results in parts.items():
         model = "fusion" if name == "fusion" else "audio"

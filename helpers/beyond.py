@@ -125,6 +125,8 @@ HEADLINE = {
     "voice: the thesis' network": {"luna2022": "audio-luna2022", "random": "audio-random"},
     "voice: functionals, support vectors": {p: f"shallow-audio-{p}" for p in ("luna2022", "random")},
     "voice: functionals, linear discriminant": {p: f"shallow-linear-{p}" for p in ("luna2022", "random")},
+    "voice: support vectors, speaker guessed": {p: f"shallow-audio-known-{p}" for p in ("luna2022", "random")},
+    "voice: linear discriminant, speaker guessed": {p: f"shallow-linear-known-{p}" for p in ("luna2022", "random")},
     "voice: everything here": {p: f"beyond-voice-{p}" for p in ("luna2022", "random")},
     "voice: all of these together": {p: f"beyond-voices-{p}" for p in ("luna2022", "random")},
     "face: action units": {p: f"shallow-video-{p}" for p in ("luna2022", "random")},

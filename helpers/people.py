@@ -8,7 +8,7 @@ from helpers import voice
 from helpers.config import AudioConfig
 
 
-def rows(values, person):
+def rows(values, person, of=None):
     """Each person's rows, less their mean and divided by their spread.
 
     It takes several clips of each person, but not their labels: with it, the test's people are no longer quite
@@ -17,15 +17,18 @@ def rows(values, person):
     Args:
         values: (N, D), or (N, V, D) with V versions of each row, each by itself.
         person: (N,).
+        of: (values, person) whose means and spreads are taken, with everyone in `person` among them; by default those
+            of the rows themselves.
 
     Returns:
         float64, of the same shape.
     """
     values, person = np.asarray(values, dtype=float), np.asarray(person)
-    found, least = np.empty_like(values), 1e-3 * values.std(axis=0) + 1e-6
+    known, whose = (values, person) if of is None else map(np.asarray, of)
+    found, least = np.empty_like(values), 1e-3 * known.std(axis=0) + 1e-6
     for who in np.unique(person):
-        own = values[person == who]
-        found[person == who] = (own - own.mean(axis=0)) / (own.std(axis=0) + least)
+        own = known[whose == who]
+        found[person == who] = (values[person == who] - own.mean(axis=0)) / (own.std(axis=0) + least)
     return found
 
 

@@ -36,6 +36,12 @@ def test_each_persons_rows_have_mean_0_and_spread_1():
     assert np.isfinite(people.rows(np.ones((4, 2)), [1, 1, 2, 2])).all(), "what never changes is no trouble"
 
 
+def test_rows_are_measured_against_other_rows_of_the_same_people():
+    known, asked = np.array([[0.0], [2.0], [10.0], [30.0]]), np.array([[3.0], [3.0]])
+    found = people.rows(asked, [1, 2], of=(known, [1, 1, 2, 2]))
+    assert np.allclose(found.ravel(), [2, -1.7], atol=0.03)
+
+
 def test_everyone_is_moved_to_the_average_persons_mean_and_spread(features):
     found = people.standardised(features)
     there = np.arange(6)[None] < features.audio_length[:, None]

@@ -79,6 +79,18 @@ def people_rows(streams, table):
     return [people.rows(values, table.actor) for values in streams.values()]
 
 
+def test_a_clip_measured_against_the_person_it_sounds_like_is_answered_better_and_its_actor_is_never_looked_at(crowd):
+    table, streams = crowd
+    options = {"protocol": "random", "n_folds": 4, "machine": shallow.discriminant()}
+    plain = shallow.cross_validate(streams["audio"], table, **options).summary()["uar"]
+    known = shallow.cross_validate(streams["audio"], table, recognise=True, **options)
+    assert known.summary()["uar"] > plain + 0.05 and known.summary()["recognised"] > 0.9
+    test = (known.predictions.fold == 1).to_numpy()
+    strangers = table.assign(actor=np.where(test, 99, table.actor))
+    again = shallow.cross_validate(streams["audio"], strangers, recognise=True, **options).predictions
+    assert (again.prediction[test] == known.predictions.prediction[test]).all()
+
+
 def test_the_labels_of_the_test_fold_change_no_answer_in_it(crowd):
     table, streams = crowd
     before = shallow.cross_validate(streams["audio"], table, "actor", 3).predictions
