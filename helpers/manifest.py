@@ -217,9 +217,13 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         rows = select(read(options.manifest), options.only)
-        return {"fetch": _fetch_command, "verify": _verify_command, "list": _list_command}[options.command](
-            rows, options
-        )
+        commands = {"fetch": _fetch_command, "verify": _verify_command, "list": _list_command}
+        status = commands[options.command](rows, options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read the output has seen enough, as `| head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more is said at the exit
+        return 1
     except (DownloadError, ValueError, FileNotFoundError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -137,6 +137,15 @@ def test_a_manifest_that_cannot_be_read_says_where(header, line, words, tmp_path
         manifest.read(tmp_path / "bad.csv")
 
 
+def test_a_list_whose_reader_has_seen_enough_ends_without_a_traceback():
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "helpers.manifest", "list"]
+    found = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, cwd=runtime.PROJECT)
+    os.close(write)
+    assert (found.returncode, found.stderr) == (1, b"")
+
+
 def test_an_unknown_name_lists_what_there_is(table):
     done = command("list", "--manifest", table, "--only", "digits")
     assert done.returncode == 1 and "nothing in the manifest is called 'digits'; data sets: letters" in done.stderr
