@@ -261,8 +261,8 @@ def test_each_notebook_runs_alone_on_three_classes_of_ones_own(path, three_class
     (tmp_path / "cache").symlink_to(cache)
     settings = {**QUICK, "PROTOCOLS": ("actor",), "DATASET": str(three_classes)}
     notebooks.run(path, settings, cwd=tmp_path, tell=lambda line: None)
-    assert list(tmp_path.glob("runs/demo/*.png"))
-    for summary in tmp_path.glob("runs/demo/*/summary.json"):
+    assert list(tmp_path.glob("runs/demo/**/*.png"))
+    for summary in tmp_path.glob("runs/demo/**/summary.json"):
         result = json.loads(summary.read_text())
         assert list(result["per_class"]) == ["flat", "glad", "cross"] and result["n"] == 72
 
