@@ -3,9 +3,12 @@
 import contextlib
 import fnmatch
 import itertools
+import lzma
 import os
 import pathlib
+import re
 import shutil
+import struct
 import zipfile
 import zlib
 
@@ -13,15 +16,23 @@ from helpers.download import DownloadError, NoRangeError
 
 TAIL = 1 << 16  # bytes of an archive's end that are asked for first: its directory, mostly
 GAP = 1 << 12  # members closer together than this many bytes come with one request
-DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError)
+# What zipfile raises, besides OSError without a number, where an archive is not as it should be.
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, NotImplementedError)
+DAMAGE += (EOFError, ValueError, OverflowError)
+# No part of a name may be empty or end in a dot or a space ("..", too), hold \ : or a control character, or be what
+# Windows calls a device.
+_BAD_PART = re.compile(
+    r"|.*[. ]|.*[\\:\x00-\x1f\x7f].*|(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.I | re.S
+)
 
 
 def fetch_members(remote, dest, pattern="*", check=None, expect=None):
     """Fetches the members of a remote zip archive that match, and nothing else of it.
 
     The archive's directory and the members are read over HTTP Range, neighbours with one request; each is checked
-    by the zip's own CRC-32 and put in place whole or not at all. Members that are there already are not fetched.
-    Where the server does not do Range, the whole archive comes and is deleted afterwards.
+    by the zip's own CRC-32 and put in place whole or not at all. An MD5 of the archive cannot be compared then, since
+    not all of it comes. Members that are there already are not fetched. Where the server does not do Range, the whole
+    archive comes, is checked by `check`, and is deleted afterwards.
 
     remotezip, the library for this, asks once a member (Zenodo allows 60 requests a minute) and starts anew when the
     line breaks; the standard library's zipfile over a file that fetches what is read does neither.
@@ -41,8 +52,15 @@ def fetch_members(remote, dest, pattern="*", check=None, expect=None):
             message names the file.
     """
     dest = pathlib.Path(dest)
-    whole = dest / f".{remote.name}.whole"
-    if not whole.is_file():
+    whole = remote.pieces.folder.with_suffix(".whole")
+    if whole.is_file():  # an earlier call was broken off while unpacking; the manifest may be another one since
+        try:
+            if check:
+                check(whole)
+        except DownloadError:
+            whole.unlink()
+            raise
+    else:
         try:
             return _over_range(remote, dest, pattern, expect)
         except NoRangeError:
@@ -76,6 +94,7 @@ def _over_range(remote, dest, pattern, expect):
                     expect(sum(b - a for span in spans for a, b in remote.pieces.missing(*span)))
                 for start, stop in spans:
                     remote.ensure(start, stop)
+                remote.sealed = True
                 for info in todo:
                     try:
                         extract(archive, info, dest)
@@ -86,6 +105,8 @@ def _over_range(remote, dest, pattern, expect):
                     return paths
         except DAMAGE as error:
             damaged = error
+        finally:
+            remote.sealed = False
         remote.pieces.clear()  # perhaps the line did it: the members taken out stay, the rest comes once more
     raise DownloadError(f"{remote.name}: {damaged}; twice the same, so it is damaged on the server")
 
@@ -102,22 +123,32 @@ def _wanted(archive, pattern, name, dest):
     return chosen
 
 
-def inside(dest, member, name):
-    """A member's path below `dest`.
+def inside(dest, name, source):
+    """The path below a folder that a name in an archive or a manifest stands for.
+
+    Args:
+        dest: folder.
+        name: parts between slashes; a last slash does not count.
+        source: the archive or manifest, for the message.
 
     Raises:
-        DownloadError: it would lie elsewhere.
+        DownloadError: it lies outside `dest`, by itself or through a link; or it has a backslash, a colon, a control
+            character, or a part that Windows cannot write.
     """
-    parts = pathlib.PurePosixPath(member.replace("\\", "/")).parts
-    if not parts or parts[0] == "/" or ".." in parts or ":" in parts[0]:
-        raise DownloadError(f"{name}: its member {member!r} would land outside {dest}; nothing was unpacked")
-    return pathlib.Path(dest, *parts)
+    dest = pathlib.Path(dest)
+    parts = name.removesuffix("/").split("/")
+    path = dest.joinpath(*parts)
+    if any(map(_BAD_PART.fullmatch, parts)) or not path.resolve().is_relative_to(dest.resolve()):
+        raise DownloadError(f"{source}: {name!r} would land outside {dest}, or nowhere on Windows; nothing was written")
+    return path
 
 
 def _spans(archive, members):
     """The bytes that hold the members: list of (start, stop), neighbours joined."""
-    starts = sorted(info.header_offset for info in archive.infolist()) + [archive.start_dir]
-    after = dict(itertools.pairwise(starts))
+    starts = sorted(info.header_offset for info in archive.infolist())
+    if starts and not 0 <= starts[0] <= starts[-1] < archive.start_dir:
+        raise zipfile.BadZipFile("its directory names places where no member can be")
+    after = dict(itertools.pairwise([*starts, archive.start_dir]))
     spans = []
     for start in sorted(info.header_offset for info in members):
         if spans and start - spans[-1][1] <= GAP:
@@ -139,7 +170,15 @@ def is_whole(path, info):
 
 
 def extract(archive, info, dest):
-    """Unpacks a member to a temporary name, then renames; zipfile checks the CRC-32 while reading."""
+    """Unpacks a member to a temporary name, then renames; zipfile checks the CRC-32 while reading.
+
+    Raises:
+        DownloadError: its name leads out of `dest`.
+        one of DAMAGE: it is damaged, or encrypted.
+        OSError: it cannot be written.
+    """
+    if info.flag_bits & 1:
+        raise zipfile.BadZipFile(f"{info.filename!r} is encrypted")
     path = inside(dest, info.filename, archive.filename or "archive")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -147,6 +186,10 @@ def extract(archive, info, dest):
         with archive.open(info) as member, open(temporary, "wb") as file:
             shutil.copyfileobj(member, file, 1 << 20)
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno is None:  # bz2's word for damage
+            raise zipfile.BadZipFile(f"{info.filename!r}: {error}") from error
+        raise
     finally:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()

@@ -57,7 +57,7 @@ def read(path=None):
         ValueError: a column is missing, or a row is not as it must be; names file and line.
     """
     path = pathlib.Path(path or os.environ.get(VARIABLE) or PROJECT / "data_manifest.csv")
-    rows = []
+    rows, names = [], set()
     with open(path, newline="", encoding="utf-8-sig") as file:
         table = csv.DictReader(file)
         lacking = [column for column in COLUMNS if column not in (table.fieldnames or ())]
@@ -74,6 +74,9 @@ def read(path=None):
                 archives.inside(".", values["file"], where)
             except DownloadError:
                 raise ValueError(f"{where}: file is {values['file']!r}; a name that stays in its folder") from None
+            if values["file"].lower() in names:
+                raise ValueError(f"{where}: file {values['file']!r} is named a second time; each needs its own name")
+            names.add(values["file"].lower())
             values |= {"bytes": int(values["bytes"]) if values["bytes"] else None, "md5": values["md5"].lower()}
             rows.append(Row(**values))
     return rows
@@ -100,7 +103,8 @@ def remote(row, dest, hosts=None, **options):
     """
     if not row.url:
         raise DownloadError(f"{row.file}: cannot be fetched without you ({row.licence}). Put it into {dest} yourself")
-    folder = pathlib.Path(dest) / f".{pathlib.PurePosixPath(row.file).name}.pieces"
+    path = archives.inside(dest, row.file, "manifest")
+    folder = path.with_name(f".{path.name}.pieces")
     hosts = hosts or {urllib.parse.urlsplit(row.url).netloc}
     return RemoteFile(row.url, folder, name=row.file, size=row.bytes, hosts=hosts, **options)
 
@@ -125,11 +129,10 @@ def fetch(rows, dest, progress=True, **options):
     lacking = {row for row in rows if faults(row, dest)}
     archives.room(dest, sum(row.bytes or 0 for row in lacking if row.url), "what is to be fetched")
     for row in rows:
-        path = archives.inside(dest, row.file, "manifest")
         try:
             if row in lacking:
-                _fetch_one(row, path, hosts, progress, options)
-            paths.append(path)
+                _fetch_one(row, dest, hosts, progress, options)
+            paths.append(archives.inside(dest, row.file, "manifest"))
         except DownloadError as error:
             failures.append(str(error))
     if failures:
@@ -137,10 +140,10 @@ def fetch(rows, dest, progress=True, **options):
     return paths
 
 
-def _fetch_one(row, path, hosts, progress, options):
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _fetch_one(row, dest, hosts, progress, options):
+    path = archives.inside(dest, row.file, "manifest")
     for attempt in (1, 2):
-        with bar(row, progress) as line, remote(row, path.parent, hosts, tell=line.update, **options) as file:
+        with bar(row, progress) as line, remote(row, dest, hosts, tell=line.update, **options) as file:
             line.initial = line.n = file.pieces.count()
             try:
                 file.save(path, lambda whole: demand(row, whole))
@@ -240,7 +243,10 @@ def _fetch_command(rows, options):
 
 
 def members(row, dest, pattern, progress=True, **options):
-    """The members of a row's zip archive that match, unpacked below `dest`; see `archives.fetch_members`."""
+    """The members of a row's zip archive that match, unpacked below `dest`; see `archives.fetch_members`.
+
+    Over Range they are checked by the archive's size and their CRC-32 only, else by the row's MD5 as well.
+    """
     with bar(row, progress) as line, remote(row, dest, tell=line.update, **options) as file:
         return archives.fetch_members(file, dest, pattern, lambda whole: demand(row, whole), line.reset)
 

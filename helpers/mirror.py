@@ -1,22 +1,22 @@
-"""The finished cache as one archive: a class preprocesses once and shares it.
+"""The finished cache as one archive: a class preprocesses once and shares it."""
 
-python -m helpers.mirror pack cache emotion-cache.zip       prints the line for data_manifest.csv
-python -m helpers.mirror restore WHERE cache                WHERE: a file, a mounted Drive's folder, or a Drive id
-"""
-
+import json
 import os
 import pathlib
 import re
 import shutil
-import sys
 import zipfile
 
+import filelock
+
 from helpers import archives, manifest
+from helpers import cache as caches
 from helpers.download import DownloadError
 
 NAME = "emotion-cache.zip"
 # All that a cache holds: a mirror with anything else in it is refused.
 _ENTRY = re.compile(r"(?:faces|mfcc|vgg16)-[0-9a-f]{8}/[^/\\]+\.(?:npz|npy|why|json)|seen/[^/\\]+\.json")
+_NOTE, _LOCK = "mirror.json", ".mirror.lock"  # what was restored last; held while restoring
 _DRIVE_ID = re.compile(r"[A-Za-z0-9_-]{20,}")
 
 
@@ -61,10 +61,11 @@ def unpack(path, cache):
         cache: folder, made if absent.
 
     Returns:
-        Number of entries that were new.
+        (names of all its entries, number of those that were new).
 
     Raises:
-        DownloadError: it is damaged or holds something that no cache does; nothing of it is used then.
+        DownloadError: it holds something that no cache does, and nothing of it is used; or it is damaged, and the
+            entries before the damaged one, whose checksums are right, stay.
     """
     path, cache = pathlib.Path(path), pathlib.Path(cache)
     try:
@@ -72,17 +73,21 @@ def unpack(path, cache):
             for info in archive.infolist():
                 if not _ENTRY.fullmatch(info.filename):
                     raise DownloadError(f"{path.name}: {info.filename!r} belongs in no cache; nothing was unpacked")
+                archives.inside(cache, info.filename, path.name)
             new = [info for info in archive.infolist() if not (cache / info.filename).is_file()]
             archives.room(cache, sum(info.file_size for info in new), path.name)
             for info in new:
                 archives.extract(archive, info, cache)
+            return archive.namelist(), len(new)
     except archives.DAMAGE as error:
         raise DownloadError(f"{path.name}: {error}; copy or fetch it again") from error
-    return len(new)
 
 
 def restore(where, cache, md5="", tell=print):
     """Fills the cache from a mirror, if it can be had; if not, says why, and the features are made the long way.
+
+    What was restored is noted in the cache: the same mirror is not fetched again while all its entries are there.
+    Where several processes restore at once, one does and the others wait for it.
 
     Args:
         where: an archive, a folder that holds emotion-cache.zip (a mounted Drive), or the id or address of a file
@@ -96,75 +101,59 @@ def restore(where, cache, md5="", tell=print):
     """
     if not where:
         return 0
-    cache = pathlib.Path(cache)
-    cache.mkdir(parents=True, exist_ok=True)
-    local = cache / ".mirror.zip"
+    cache, path = pathlib.Path(cache), pathlib.Path(where).expanduser()
     try:
-        _bring(str(where), local)
-        found = manifest.md5(local)
-        if md5 and found != md5.lower():
-            raise DownloadError(f"its MD5 is {found}, not {md5}: it is another archive, or damaged")
-        count = unpack(local, cache)
+        cache.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(cache / _LOCK):
+            path = path / NAME if path.is_dir() else path
+            state = [path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else []
+            asked = {"where": str(where), "md5": md5.lower(), "state": state}
+            if _restored(cache, asked):
+                tell(f"From the mirror {where}: nothing to do, all its entries are here")
+                return 0
+            try:
+                local = path if path.is_file() else _download(str(where), cache / ".mirror.zip")
+                found = manifest.md5(local)
+                if md5 and found != md5.lower():
+                    raise DownloadError(f"its MD5 is {found}, not {md5}: it is another archive, or damaged")
+                names, count = unpack(local, cache)
+            finally:
+                (cache / ".mirror.zip").unlink(missing_ok=True)
+            caches.write(cache / _NOTE, lambda file: file.write(json.dumps(asked | {"entries": names}).encode()))
     except (DownloadError, OSError) as error:
         tell(f"The mirror {where} cannot be used: {error}\nThe features are made from the clips instead.")
         return 0
-    finally:
-        local.unlink(missing_ok=True)
     tell(f"From the mirror {where}: {count} new entries" + ("" if md5 else f" (MD5 {found}, not compared)"))
     return count
 
 
-def _bring(where, local):
-    """Copies or downloads the mirror to `local`, one file in one go."""
-    path = pathlib.Path(where).expanduser()
-    path = path / NAME if path.is_dir() else path
-    if path.is_file():
-        shutil.copyfile(path, local)
-    elif match := _DRIVE_ID.fullmatch(where) or re.search(r"drive\.google\.com/.*?([A-Za-z0-9_-]{20,})", where):
-        import gdown
+def _restored(cache, asked):
+    """True where this very mirror was restored and all its entries are still there."""
+    try:
+        note = json.loads((cache / _NOTE).read_text())
+        return asked.items() <= note.items() and all((cache / name).is_file() for name in note["entries"])
+    except (OSError, ValueError):
+        return False
 
-        try:
-            fetched = gdown.download(id=match[match.lastindex or 0], output=str(local), quiet=True, use_cookies=False)
-        except Exception as error:  # gdown lets anything through, from its own errors to requests' and bs4's
-            raise DownloadError(f"Google Drive does not give it ({_short(error)})") from error
-        if not fetched:
-            raise DownloadError("Google Drive does not give it")
-        if not zipfile.is_zipfile(local):
-            raise DownloadError("Google Drive gave something that is no archive")
-    else:
+
+def _download(where, local):
+    """Downloads the mirror from Google Drive to `local`, and returns that."""
+    match = _DRIVE_ID.fullmatch(where) or re.search(r"drive\.google\.com/.*?([A-Za-z0-9_-]{20,})", where)
+    if not match:
         raise DownloadError("no such file or folder, nor an id of Google Drive")
+    import gdown
+
+    try:
+        fetched = gdown.download(id=match[match.lastindex or 0], output=str(local), quiet=True, use_cookies=False)
+    except Exception as error:  # gdown lets anything through, from its own errors to requests' and bs4's
+        raise DownloadError(f"Google Drive does not give it ({_short(error)})") from error
+    if not fetched:
+        raise DownloadError("Google Drive does not give it")
+    if not zipfile.is_zipfile(local):
+        raise DownloadError("Google Drive gave something that is no archive")
+    return local
 
 
 def _short(error):
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[1:2] or lines[:1])[:200]
-
-
-def main(arguments=None):
-    """The command line. Returns the exit status."""
-    import argparse
-
-    parser = argparse.ArgumentParser(prog="python -m helpers.mirror", description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("pack", help="make one archive of a cache")
-    command.add_argument("cache")
-    command.add_argument("archive")
-    command = commands.add_parser("restore", help="fill a cache from an archive, a folder, or a Drive id")
-    command.add_argument("where")
-    command.add_argument("cache")
-    command.add_argument("--md5", default="")
-    options = parser.parse_args(arguments)
-    if options.command == "restore":
-        return 0 if restore(options.where, options.cache, options.md5) else 1
-    try:
-        row = pack(options.cache, options.archive)
-    except OSError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print("Share it on Drive, put its id in the place of ID, and this line into data_manifest.csv:")
-    print(f"{row.dataset},{row.file},https://drive.google.com/uc?id=ID,{row.bytes},{row.md5},{row.licence}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,11 +1,12 @@
 """The parts of a file that are here already, on disk, and true after a kill at any point."""
 
 import bisect
-import fcntl
 import json
 import os
 import pathlib
 import shutil
+
+import filelock
 
 
 class Pieces:
@@ -16,18 +17,14 @@ class Pieces:
         folder: made if absent; one process at a time.
 
     Raises:
-        BlockingIOError: another process has the folder.
+        filelock.Timeout: another process has the folder.
     """
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.folder / "lock", "w")  # noqa: SIM115 (held until close)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
-            raise
+        self._lock = filelock.FileLock(self.folder / "lock", timeout=0, thread_local=False)
+        self._lock.acquire()
         about = self.folder / "about.json"
         self.about = json.loads(about.read_text()) if about.is_file() else {}
 
@@ -98,7 +95,7 @@ class Pieces:
         return self._path(0)
 
     def close(self):
-        self._lock.close()
+        self._lock.release()
 
     def remove(self):
         """Closes and deletes the folder."""

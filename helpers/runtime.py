@@ -25,6 +25,7 @@ NEEDED = {
     "soundfile": "soundfile",
     "gdown": "gdown",
     "requests": "requests",
+    "filelock": "filelock",
     "keras": "keras",
     "cv2": "opencv-python-headless",
     "av": "av",

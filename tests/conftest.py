@@ -1,9 +1,8 @@
-import contextlib
-import fcntl
 import os
 import pathlib
 import shutil
 
+import filelock
 import pytest
 
 # Before any test imports Keras: the seeded random backbone, so that no test waits for a download.
@@ -31,11 +30,8 @@ def common(tmp_path_factory):
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
-@contextlib.contextmanager
 def one_at_a_time(folder):
-    with open(folder / ".lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return filelock.FileLock(folder / ".lock")
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,9 @@ class Server(http.server.ThreadingHTTPServer):
     """Files by name, with `.headers[name]`; `.faults[name]` is a list of faults, one used up by each request:
 
     ("cut", n) closes the line after n bytes; ("status", code, headers); ("html",) answers 200 with a page;
-    ("stall", seconds) falls silent half-way; ("corrupt", place) flips the byte there; None is no fault.
+    ("stall", seconds) falls silent half-way, ("silent", seconds) before the answer; ("corrupt", place) flips the byte
+    there; ("shift", n) answers with the range n bytes further on; ("headers", dict) adds headers; ("endless",) sends
+    pieces without end and without a length, ("drip",) small ones and slowly; None is no fault.
     """
 
     daemon_threads = True
@@ -57,7 +59,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.plain(fault[1], b"not now", fault[2])
         if fault[0] == "html":
             return self.plain(200, b"<!DOCTYPE html><title>Please sign in</title>", {"Content-Type": "text/html"})
+        if fault[0] == "silent":
+            time.sleep(fault[1])
+        if fault[0] in ("endless", "drip"):
+            return self.endless(fault[0] == "drip")
         self.body(name, data, fault)
+
+    def endless(self, slow):
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        with contextlib.suppress(OSError):  # until the client has had enough
+            while True:
+                piece = b"x" * (1 if slow else 10_000)
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                self.server.sent += len(piece)
+                time.sleep(0.05 if slow else 0)
+        self.close_connection = True
 
     def plain(self, code, body, headers=()):
         self.send_response(code)
@@ -73,11 +91,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             start, stop = int(match[1]), int(match[2]) + 1 if match[2] else len(data)
         elif match:
             start = max(0, len(data) - int(match[2]))
+        if fault[0] == "shift":
+            start, stop = start + fault[1], min(stop + fault[1], len(data))
         self.send_response(206 if match else 200)
         if match:
             self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(data)}")
         self.send_header("Content-Length", stop - start)
-        for key, value in {"ETag": f'"{hash(data)}"', **self.server.headers.get(name, {})}.items():
+        extra = fault[1] if fault[0] == "headers" else {}
+        for key, value in {"ETag": f'"{hash(data)}"', **self.server.headers.get(name, {}), **extra}.items():
             self.send_header(key, value)
         self.end_headers()
         out = bytearray(data[start:stop])

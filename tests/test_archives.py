@@ -1,5 +1,6 @@
 import io
 import random
+import struct
 import zipfile
 
 import faulty_server
@@ -104,15 +105,113 @@ def test_what_is_no_archive_is_said_so(server, tmp_path):
         members(server, tmp_path)
 
 
-@pytest.mark.parametrize(
-    "name", ["../outside.mp4", "/etc/outside.mp4", "a/../../outside.mp4", "..\\outside.mp4", "C:/x.mp4"]
-)
-def test_no_member_escapes_its_folder(name, server, tmp_path):
-    server.files["a.zip"] = archive({"good.mp4": b"1", name: b"2"})
+BAD_NAMES = ["../outside.mp4", "/etc/outside.mp4", "//outside.mp4", "///outside.mp4", "a/../../outside.mp4", "a//b.mp4"]
+BAD_NAMES += ["..\\outside.mp4", "\\\\host\\outside.mp4", "a\\b.mp4", "C:/x.mp4", "C:x.mp4", "a/x.mp4:stream", "."]
+BAD_NAMES += ["NUL", "a/con.mp4", "Com1", "lpt9.tar.gz", "aux /x.mp4", "a\nb.mp4", "a\x1b.mp4", "dot./x.mp4", "space /x"]
+
+
+@pytest.mark.parametrize("ranges", [True, False], ids=["range", "whole"])
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_no_member_escapes_its_folder(name, ranges, server, tmp_path):
+    server.files["a.zip"], server.ranges = archive({"good.mp4": b"1", name: b"2"}), ranges
     folder = tmp_path / "in" / "here"
     with pytest.raises(DownloadError, match="would land outside"):
         members(server, folder, "*")
     assert not list(tmp_path.rglob("*.mp4")), "nothing is unpacked, not even the good one"
+
+
+@pytest.mark.parametrize("ranges", [True, False], ids=["range", "whole"])
+@pytest.mark.parametrize("start", ["/", "\\"])
+def test_a_member_whose_name_begins_with_two_slashes_overwrites_nothing(start, ranges, server, tmp_path):
+    precious = tmp_path / "precious.mp4"
+    precious.write_bytes(b"mine")
+    name = start + str(precious).replace("/", start)
+    server.files["a.zip"], server.ranges = archive({name: b"theirs"}), ranges
+    with pytest.raises(DownloadError, match="would land outside"):
+        members(server, tmp_path / "in", "*")
+    assert precious.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("name", ["link/x.mp4", "x.mp4"])
+def test_a_link_inside_the_folder_leads_no_member_out_of_it(name, server, tmp_path):
+    outside, folder = tmp_path / "outside", tmp_path / "in"
+    outside.mkdir()
+    folder.mkdir()
+    (folder / "link").symlink_to(outside)
+    (folder / "x.mp4").symlink_to(outside / "x.mp4")
+    server.files["a.zip"] = archive({name: b"1"})
+    with pytest.raises(DownloadError, match="would land outside"):
+        members(server, folder, "*")
+    assert not list(outside.iterdir())
+
+
+@pytest.mark.parametrize("name", ["Actor_01/01-01-01.mp4", "console/nullify.com1.txt", "a..b/.c", "Ärger/コン.wav", "a/"])
+def test_ordinary_names_are_paths_below_the_folder(name, tmp_path):
+    assert archives.inside(tmp_path, name, "x") == tmp_path / name
+
+
+def test_a_leftover_of_a_call_broken_off_is_checked_before_it_is_used(server, tmp_path):
+    server.ranges = False
+    (tmp_path / ".a.zip.whole").write_bytes(archive({"Actor_01/01-01-other.mp4": b"other"}))
+
+    def check(path):
+        raise DownloadError("not the one")
+
+    with RemoteFile(server.url("a.zip"), tmp_path / ".a.zip.pieces", **FAST) as remote:
+        with pytest.raises(DownloadError, match="not the one"):
+            archives.fetch_members(remote, tmp_path, WANTED, check)
+    assert not unpacked(tmp_path) and not (tmp_path / ".a.zip.whole").exists()
+
+
+def tampered(data, edit):
+    """An archive whose directory's entries went through `edit(number, offset) -> offset`."""
+    data, at, number = bytearray(data), data.index(b"PK\1\2"), 0
+    while data[at : at + 4] == b"PK\1\2":
+        name, extra, comment = struct.unpack_from("<HHH", data, at + 28)
+        offset = struct.unpack_from("<I", data, at + 42)[0]
+        struct.pack_into("<I", data, at + 42, edit(number, offset))
+        at, number = at + 46 + name + extra + comment, number + 1
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [lambda n, offset: 40 + n, lambda n, offset: offset + 11, lambda n, offset: 2**31, lambda n, offset: 5],
+    ids=["close together", "beside", "beyond the end", "one place"],
+)
+def test_a_directory_that_lies_costs_few_requests(edit, server, tmp_path):
+    big = {f"Actor_01/01-01-{n}.mp4": random.Random(n).randbytes(400_000) for n in range(4)}
+    server.files["a.zip"] = tampered(archive(big, zipfile.ZIP_STORED), edit)
+    with pytest.raises(DownloadError, match=r"a\.zip: .*twice the same"):
+        members(server, tmp_path)
+    assert len(server.log) < 15 and not unpacked(tmp_path)
+
+
+def test_a_member_whose_place_lies_close_before_the_next_is_not_read_block_by_block(server, tmp_path):
+    """The first member's true header, and a second entry that claims to begin right behind it."""
+    big = {f"Actor_01/01-01-{n}.mp4": random.Random(n).randbytes(400_000) for n in range(3)}
+    server.files["a.zip"] = tampered(archive(big, zipfile.ZIP_STORED), lambda n, offset: offset if n != 1 else 60)
+    with pytest.raises(DownloadError, match=r"a\.zip: .*twice the same"):
+        members(server, tmp_path, "*-0.mp4")
+    assert len(server.log) < 15
+
+
+def encrypted(data):
+    data = bytearray(data)
+    data[6] |= 1
+    data[data.index(b"PK\1\2") + 8] |= 1
+    return bytes(data)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("spoil", ["encrypted", "damaged"])
+def test_what_cannot_be_unpacked_is_said_in_words(spoil, compression, server, tmp_path):
+    data = bytearray(archive({"Actor_01/01-01-1.mp4": random.Random(1).randbytes(5000)}, compression))
+    data[100:4000] = bytes(3900)
+    server.files["a.zip"] = encrypted(data) if spoil == "encrypted" else bytes(data)
+    with pytest.raises(DownloadError, match=r"a\.zip: .*twice the same"):
+        members(server, tmp_path)
+    assert not unpacked(tmp_path)
 
 
 def test_a_full_disk_is_said_before_the_start(server, tmp_path, monkeypatch):

@@ -1,9 +1,14 @@
 import os
 import random
+import re
+import threading
+import time
 
 import faulty_server
 import pytest
+import requests
 
+from helpers import download
 from helpers.download import DownloadError, NoRangeError, RemoteFile
 
 DATA = random.Random(0).randbytes(300_000)
@@ -97,7 +102,7 @@ def test_a_file_that_changed_on_the_server_is_not_patched_together(server, tmp_p
         ),
         (
             ("status", 302, {"Location": "http://elsewhere.invalid/x"}),
-            r"leads to elsewhere\.invalid, which the manifest",
+            r"leads to http://elsewhere\.invalid/x, which the manifest",
         ),
         (("status", 302, {"Location": "file:///etc/passwd"}), r"leads to file:///etc/passwd"),
     ],
@@ -149,3 +154,111 @@ def test_progress_counts_every_byte(server, tmp_path):
     with remote(server, tmp_path, tell=counts.append) as file:
         file.save(tmp_path / "a.bin")
     assert sum(counts) == len(DATA) and os.listdir(tmp_path / "pieces") == ["lock"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [("status", 429, {"Retry-After": "30"}), ("stall", 30), ("silent", 30), ("drip",)],
+    ids=lambda fault: fault[0],
+)
+def test_a_stop_ends_every_kind_of_waiting_within_a_second(fault, server, tmp_path):
+    stop = threading.Event()
+    server.faults["a.bin"] = [fault]
+    timer = threading.Timer(0.5, stop.set)
+    with remote(server, tmp_path, stop=stop, timeout=(5, 8)) as file:
+        timer.start()
+        with pytest.raises(DownloadError, match=r"a\.bin: stopped; what has come is kept"):
+            file.save(tmp_path / "a.bin")
+        assert stop.is_set()
+        stopped = time.monotonic()
+    assert time.monotonic() - stopped < 0.5, "closing does not wait for the abandoned read"
+    timer.join()
+
+
+def test_what_came_before_a_stop_is_not_fetched_again(server, tmp_path):
+    stop = threading.Event()
+    with remote(server, tmp_path, stop=stop, tell=lambda count: stop.set()) as file, pytest.raises(DownloadError):
+        file.save(tmp_path / "a.bin")
+    with remote(server, tmp_path) as file:
+        assert file.pieces.count() > 0
+        file.save(tmp_path / "a.bin")
+        assert int(re.fullmatch(r"bytes=(\d+)-\d*", server.log[-1][1])[1]) > 0
+    assert (tmp_path / "a.bin").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("size", [None, 200_000])
+def test_a_body_without_end_is_left(size, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "LARGEST", 500_000)
+    server.faults["a.bin"] = [("endless",)] * 10
+    with remote(server, tmp_path, size=size) as file:
+        if size:  # all that was wanted has come
+            file.save(tmp_path / "a.bin")
+        else:
+            with pytest.raises(DownloadError, match=r"a\.bin: more than 500,000 bytes and no end"):
+                file.save(tmp_path / "a.bin")
+    assert (tmp_path / "a.bin").exists() == bool(size)
+
+
+def test_a_server_that_only_drips_is_given_up(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "GRACE", 0.2)
+    server.faults["a.bin"] = [("drip",)] * 10
+    with remote(server, tmp_path) as file, pytest.raises(DownloadError, match="fewer than 1024 bytes a second; 6 tries"):
+        file.save(tmp_path / "a.bin")
+
+
+def test_a_server_that_resumes_at_another_place_is_not_believed(server, tmp_path):
+    server.faults["a.bin"] = [("cut", 100_000), ("shift", 7), ("shift", 7)]
+    with remote(server, tmp_path) as file:
+        file.save(tmp_path / "a.bin")
+    assert (tmp_path / "a.bin").read_bytes() == DATA
+    server.faults["a.bin"] = [("shift", 7)] * 10
+    with remote(server, tmp_path, size=len(DATA)) as file:
+        with pytest.raises(DownloadError, match="sent bytes from 17 on instead of those from 10 on; 6 tries"):
+            file.ensure(10, 5000)
+
+
+def test_a_server_that_says_each_time_that_the_file_changed_is_given_up(server, tmp_path):
+    server.faults["a.bin"] = [("headers", {"ETag": f'"{n}"'}) for n in range(100)]
+    with remote(server, tmp_path, size=len(DATA)) as file, pytest.raises(DownloadError, match="each time that it changed"):
+        for place in range(0, 100_000, 1000):
+            file.ensure(place, place + 10)
+    assert len(server.log) < 20
+
+
+def test_a_line_that_breaks_after_every_few_bytes_is_given_up(server, tmp_path):
+    server.faults["a.bin"] = [("cut", 10)] * 300
+    with remote(server, tmp_path) as file, pytest.raises(DownloadError, match="6 tries in a row"):
+        file.save(tmp_path / "a.bin")
+
+
+def test_requests_for_one_file_are_counted_and_end(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "REQUESTS", 20)
+    with remote(server, tmp_path) as file, pytest.raises(DownloadError, match="20 requests did not bring it"):
+        for place in range(0, len(DATA), 1000):
+            file.ensure(place, place + 10)
+    assert len(server.log) == 20
+
+
+class Secure(requests.adapters.HTTPAdapter):
+    """Serves https addresses from the test's server."""
+
+    def send(self, request, **options):
+        request.url = request.url.replace("https://", "http://")
+        return super().send(request, **options)
+
+
+def test_a_redirect_from_https_to_http_is_not_followed_even_on_one_host(server, tmp_path):
+    address = server.url("a.bin")
+    server.faults["a.bin"] = [("status", 302, {"Location": address})]
+    with RemoteFile(address.replace("http:", "https:"), tmp_path / "pieces", **FAST) as file:
+        file.session.mount("https://", Secure())
+        with pytest.raises(DownloadError, match=r"leads to http://127"):
+            file.save(tmp_path / "a.bin")
+    assert len(server.log) == 1
+
+
+def test_a_pause_that_is_no_number_is_the_usual_one(server, tmp_path):
+    server.faults["a.bin"] = [("status", 503, {"Retry-After": "soon"})]
+    with remote(server, tmp_path) as file:
+        file.save(tmp_path / "a.bin")
+    assert (tmp_path / "a.bin").read_bytes() == DATA

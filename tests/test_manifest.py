@@ -129,12 +129,39 @@ def test_a_row_without_address_says_where_to_ask(tmp_path):
         (",".join(manifest.COLUMNS), "x,a,http://h/a,1,beef,free", "line 2: md5 is 'beef'"),
         (",".join(manifest.COLUMNS), "x,../a,http://h/a,1,,free", "line 2: file is '../a'"),
         (",".join(manifest.COLUMNS), "x,/a,http://h/a,1,,free", "line 2: file is '/a'"),
+        (",".join(manifest.COLUMNS), "x,//a,http://h/a,1,,free", "line 2: file is '//a'"),
+        (",".join(manifest.COLUMNS), "x,\\\\h\\a,http://h/a,1,,free", r"line 2: file is '\\+h\\+a'"),
+        (",".join(manifest.COLUMNS), "x,nul.zip,http://h/a,1,,free", "line 2: file is 'nul.zip'"),
+        (",".join(manifest.COLUMNS), "x,a,http://h/a,1,,free\nx,A,http://h/b,1,,free", "line 3: file 'A' is named a sec"),
     ],
 )
 def test_a_manifest_that_cannot_be_read_says_where(header, line, words, tmp_path):
     (tmp_path / "bad.csv").write_text(f"{header}\n{line}\n")
     with pytest.raises(ValueError, match=words):
         manifest.read(tmp_path / "bad.csv")
+
+
+@pytest.mark.parametrize("mode", ["whole", "members"])
+def test_a_rows_name_never_leads_out_of_the_folder(mode, server, tmp_path):
+    precious = tmp_path / "precious.bin"
+    precious.write_bytes(b"mine")
+    row = manifest.Row("x", f"/{precious}", server.url("a.bin"), None, "", "free")
+    with pytest.raises(DownloadError, match="would land outside"):
+        if mode == "whole":
+            manifest.fetch([row], tmp_path / "here", **FAST)
+        else:
+            manifest.members(row, tmp_path / "here", "*", **FAST)
+    assert precious.read_bytes() == b"mine" and not server.log
+
+
+def test_members_of_an_archive_in_a_subfolder_of_the_manifest_are_brought_without_range_too(tmp_path):
+    with faulty_server.serving({"a.zip": archive(actor(1))}, ranges=False) as server:
+        row = manifest.read(written(tmp_path / "some.csv", [server.row("a.zip", file="sub/a.zip")]))[0]
+        assert len(manifest.members(row, tmp_path / "here", "*/01-01-*", **FAST)) == 6
+        wrong = row._replace(md5="0" * 32)
+        with pytest.raises(DownloadError, match="MD5 .* instead of 0000"):
+            manifest.members(wrong, tmp_path / "there", "*/01-01-*", **FAST)
+    assert len(unpacked(tmp_path / "here")) == 6 and not unpacked(tmp_path / "there")
 
 
 def test_a_list_whose_reader_has_seen_enough_ends_without_a_traceback():

@@ -1,8 +1,7 @@
+import concurrent.futures
 import io
-import os
 import re
-import subprocess
-import sys
+import time
 import zipfile
 
 import faulty_server
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import requests
 
-from helpers import features, manifest, mirror, runtime
+from helpers import features, manifest, mirror
 from helpers.download import DownloadError
 
 DRIVE_ID = "1AbCdEfGhIjKlMnOpQrStUvWxYz012345"
@@ -29,7 +28,8 @@ def small(table, tmp_path_factory):
 
 
 def content(folder):
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    """The entries: what lies in the cache's folders."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.glob("*/**/*") if p.is_file()}
 
 
 def test_a_packed_cache_restores_to_the_same_features_without_a_clip(small, table, tmp_path):
@@ -62,6 +62,60 @@ def test_a_mirror_with_anything_else_in_it_is_refused_whole(name, tmp_path):
     with pytest.raises(DownloadError, match="belongs in no cache; nothing was unpacked"):
         mirror.unpack(tmp_path / "a.zip", tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
+
+
+def with_member(data=b"1" * 5000, name="mfcc-1cd5596f/a.npy", compression=zipfile.ZIP_STORED, spoil=()):
+    """An archive of one member: bytes. `spoil` lists (place counted from `after`, what to flip)."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", compression) as archive:
+        archive.writestr(name, data)
+    spoilt = bytearray(out.getvalue())
+    for after, place, bits in spoil:
+        spoilt[spoilt.index(after) + place] ^= bits
+    return bytes(spoilt)
+
+
+NOISE = np.random.default_rng(0).bytes(5000)
+CANNOT_BE_USED = {
+    "encrypted": with_member(spoil=[(b"PK\3\4", 6, 1), (b"PK\1\2", 8, 1)]),
+    "strongly encrypted": with_member(spoil=[(b"PK\3\4", 6, 65), (b"PK\1\2", 8, 65)]),
+    "a name for Windows' devices": with_member(name="mfcc-1cd5596f/CON.npy"),
+    "a name with a control character": with_member(name="mfcc-1cd5596f/a\x1b.npy"),
+    "a name that is too long": with_member(name=f"mfcc-1cd5596f/{'a' * 300}.npy"),
+    "a name in no encoding": with_member(name="mfcc-1cd5596f/é.npy").replace("é".encode(), b"\xff\xfe"),
+    "damaged LZMA": with_member(NOISE, compression=zipfile.ZIP_LZMA, spoil=[(b"PK\3\4", n, 255) for n in range(60, 90)]),
+    "damaged BZ2": with_member(NOISE, compression=zipfile.ZIP_BZIP2, spoil=[(b"PK\3\4", n, 255) for n in range(60, 90)]),
+    "damaged deflate": with_member(compression=zipfile.ZIP_DEFLATED, spoil=[(b"PK\3\4", 55, 255)]),
+    "unknown compression": with_member(spoil=[(b"PK\3\4", 8, 77), (b"PK\1\2", 10, 77)]),
+}
+
+
+@pytest.mark.parametrize("kind", CANNOT_BE_USED)
+def test_an_archive_that_cannot_be_unpacked_is_said_and_stops_nothing(kind, tmp_path):
+    (tmp_path / "a.zip").write_bytes(CANNOT_BE_USED[kind])
+    said = []
+    assert mirror.restore(tmp_path / "a.zip", tmp_path / "cache", tell=said.append) == 0
+    assert len(said) == 1 and "cannot be used" in said[0] and content(tmp_path / "cache") == {}
+
+
+def test_a_cache_that_cannot_be_written_is_said_and_stops_nothing(small, tmp_path):
+    mirror.pack(small[0], tmp_path / "a.zip")
+    (tmp_path / "file").touch()
+    said = []
+    assert mirror.restore(tmp_path / "a.zip", tmp_path / "file" / "cache", tell=said.append) == 0
+    assert len(said) == 1 and "cannot be used" in said[0]
+
+
+def test_three_restores_at_once_succeed_and_one_does_the_work(small, tmp_path, monkeypatch):
+    mirror.pack(small[0], tmp_path / "a.zip")
+    slowly = mirror.unpack
+    monkeypatch.setattr(mirror, "unpack", lambda *arguments: (time.sleep(0.2), slowly(*arguments))[1])
+    said = []
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        options = (tmp_path / "a.zip", tmp_path / "cache", "", said.append)
+        counts = [job.result() for job in [pool.submit(mirror.restore, *options) for _ in range(3)]]
+    assert sorted(counts) == [0, 0, 4] and not [line for line in said if "cannot be used" in line]
+    assert content(tmp_path / "cache") == content(small[0])
 
 
 def test_nothing_in_a_mirror_is_unpickled(small, table, tmp_path):
@@ -143,15 +197,23 @@ def test_drives_quota_page_is_said_and_the_clips_are_used_instead(drive, small, 
     assert built.fingerprint() == small[1].fingerprint()
 
 
-def test_the_command_prints_the_manifests_line(small, tmp_path):
-    def command(*words):
-        environment = {**os.environ, "PYTHONPATH": str(runtime.PROJECT)}
-        words = [sys.executable, "-m", "helpers.mirror", *map(str, words)]
-        return subprocess.run(words, env=environment, capture_output=True, text=True)
+def test_a_mirror_is_fetched_once_while_its_entries_are_there(drive, small, tmp_path):
+    cache, said = tmp_path / "cache", []
+    assert mirror.restore(DRIVE_ID, cache, tell=said.append) == 4
+    requests_of_one = len(drive.log)
+    assert mirror.restore(DRIVE_ID, cache, tell=said.append) == 0 and "all its entries are here" in said[-1]
+    assert len(drive.log) == requests_of_one
+    next(cache.rglob("*.npy")).unlink()
+    assert mirror.restore(DRIVE_ID, cache, tell=said.append) == 1
+    assert content(cache) == content(small[0])
+    fetched = len(drive.log)
+    assert mirror.restore(DRIVE_ID, cache, "0" * 32, said.append) == 0 and "not 000" in said[-1]
+    assert len(drive.log) > fetched, "another MD5 is another mirror"
 
-    done = command("pack", small[0], tmp_path / "a.zip")
-    line = done.stdout.splitlines()[-1].split(",")
-    assert line[:2] == ["mirror", "a.zip"] and line[4] == manifest.md5(tmp_path / "a.zip")
-    assert command("restore", tmp_path / "a.zip", tmp_path / "cache", "--md5", line[4]).returncode == 0
-    done = command("pack", tmp_path / "nothing", tmp_path / "b.zip")
-    assert done.returncode == 1 and "no entry to pack" in done.stderr
+
+def test_a_file_that_was_packed_anew_is_restored_anew(small, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("mfcc-1cd5596f/first.npy", b"1")
+    assert mirror.restore(tmp_path / "a.zip", tmp_path / "cache") == 1
+    mirror.pack(small[0], tmp_path / "a.zip")
+    assert mirror.restore(tmp_path / "a.zip", tmp_path / "cache") == 4

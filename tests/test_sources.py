@@ -18,7 +18,7 @@ import pytest
 import soundfile
 from test_archives import archive
 
-from helpers import datasets, features, manifest, ravdess, runtime, speech
+from helpers import datasets, features, manifest, preprocess, ravdess, runtime, sources, speech
 from helpers.config import AudioConfig
 from helpers.download import DownloadError
 
