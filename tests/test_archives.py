@@ -107,7 +107,17 @@ def test_what_is_no_archive_is_said_so(server, tmp_path):
 
 BAD_NAMES = ["../outside.mp4", "/etc/outside.mp4", "//outside.mp4", "///outside.mp4", "a/../../outside.mp4", "a//b.mp4"]
 BAD_NAMES += ["..\\outside.mp4", "\\\\host\\outside.mp4", "a\\b.mp4", "C:/x.mp4", "C:x.mp4", "a/x.mp4:stream", "."]
-BAD_NAMES += ["NUL", "a/con.mp4", "Com1", "lpt9.tar.gz", "aux /x.mp4", "a\nb.mp4", "a\x1b.mp4", "dot./x.mp4", "space /x"]
+BAD_NAMES += [
+    "NUL",
+    "a/con.mp4",
+    "Com1",
+    "lpt9.tar.gz",
+    "aux /x.mp4",
+    "a\nb.mp4",
+    "a\x1b.mp4",
+    "dot./x.mp4",
+    "space /x",
+]
 
 
 @pytest.mark.parametrize("ranges", [True, False], ids=["range", "whole"])
@@ -145,7 +155,9 @@ def test_a_link_inside_the_folder_leads_no_member_out_of_it(name, server, tmp_pa
     assert not list(outside.iterdir())
 
 
-@pytest.mark.parametrize("name", ["Actor_01/01-01-01.mp4", "console/nullify.com1.txt", "a..b/.c", "Ärger/コン.wav", "a/"])
+@pytest.mark.parametrize(
+    "name", ["Actor_01/01-01-01.mp4", "console/nullify.com1.txt", "a..b/.c", "Ärger/コン.wav", "a/"]
+)
 def test_ordinary_names_are_paths_below_the_folder(name, tmp_path):
     assert archives.inside(tmp_path, name, "x") == tmp_path / name
 
@@ -157,9 +169,9 @@ def test_a_leftover_of_a_call_broken_off_is_checked_before_it_is_used(server, tm
     def check(path):
         raise DownloadError("not the one")
 
-    with RemoteFile(server.url("a.zip"), tmp_path / ".a.zip.pieces", **FAST) as remote:
-        with pytest.raises(DownloadError, match="not the one"):
-            archives.fetch_members(remote, tmp_path, WANTED, check)
+    leftover = RemoteFile(server.url("a.zip"), tmp_path / ".a.zip.pieces", **FAST)
+    with leftover as remote, pytest.raises(DownloadError, match="not the one"):
+        archives.fetch_members(remote, tmp_path, WANTED, check)
     assert not unpacked(tmp_path) and not (tmp_path / ".a.zip.whole").exists()
 
 

@@ -202,7 +202,10 @@ def test_a_body_without_end_is_left(size, server, tmp_path, monkeypatch):
 def test_a_server_that_only_drips_is_given_up(server, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "GRACE", 0.2)
     server.faults["a.bin"] = [("drip",)] * 10
-    with remote(server, tmp_path) as file, pytest.raises(DownloadError, match="fewer than 1024 bytes a second; 6 tries"):
+    with (
+        remote(server, tmp_path) as file,
+        pytest.raises(DownloadError, match="fewer than 1024 bytes a second; 6 tries"),
+    ):
         file.save(tmp_path / "a.bin")
 
 
@@ -212,14 +215,17 @@ def test_a_server_that_resumes_at_another_place_is_not_believed(server, tmp_path
         file.save(tmp_path / "a.bin")
     assert (tmp_path / "a.bin").read_bytes() == DATA
     server.faults["a.bin"] = [("shift", 7)] * 10
-    with remote(server, tmp_path, size=len(DATA)) as file:
-        with pytest.raises(DownloadError, match="sent bytes from 17 on instead of those from 10 on; 6 tries"):
-            file.ensure(10, 5000)
+    words = "sent bytes from 17 on instead of those from 10 on; 6 tries"
+    with remote(server, tmp_path, size=len(DATA)) as file, pytest.raises(DownloadError, match=words):
+        file.ensure(10, 5000)
 
 
 def test_a_server_that_says_each_time_that_the_file_changed_is_given_up(server, tmp_path):
     server.faults["a.bin"] = [("headers", {"ETag": f'"{n}"'}) for n in range(100)]
-    with remote(server, tmp_path, size=len(DATA)) as file, pytest.raises(DownloadError, match="each time that it changed"):
+    with (
+        remote(server, tmp_path, size=len(DATA)) as file,
+        pytest.raises(DownloadError, match="each time that it changed"),
+    ):
         for place in range(0, 100_000, 1000):
             file.ensure(place, place + 10)
     assert len(server.log) < 20

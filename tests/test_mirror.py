@@ -83,8 +83,12 @@ CANNOT_BE_USED = {
     "a name with a control character": with_member(name="mfcc-1cd5596f/a\x1b.npy"),
     "a name that is too long": with_member(name=f"mfcc-1cd5596f/{'a' * 300}.npy"),
     "a name in no encoding": with_member(name="mfcc-1cd5596f/é.npy").replace("é".encode(), b"\xff\xfe"),
-    "damaged LZMA": with_member(NOISE, compression=zipfile.ZIP_LZMA, spoil=[(b"PK\3\4", n, 255) for n in range(60, 90)]),
-    "damaged BZ2": with_member(NOISE, compression=zipfile.ZIP_BZIP2, spoil=[(b"PK\3\4", n, 255) for n in range(60, 90)]),
+    "damaged LZMA": with_member(
+        NOISE, compression=zipfile.ZIP_LZMA, spoil=[(b"PK\3\4", n, 255) for n in range(60, 90)]
+    ),
+    "damaged BZ2": with_member(
+        NOISE, compression=zipfile.ZIP_BZIP2, spoil=[(b"PK\3\4", n, 255) for n in range(60, 90)]
+    ),
     "damaged deflate": with_member(compression=zipfile.ZIP_DEFLATED, spoil=[(b"PK\3\4", 55, 255)]),
     "unknown compression": with_member(spoil=[(b"PK\3\4", 8, 77), (b"PK\1\2", 10, 77)]),
 }

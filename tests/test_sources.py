@@ -19,7 +19,7 @@ import soundfile
 from test_archives import archive
 
 from helpers import datasets, features, manifest, preprocess, ravdess, runtime, sources, speech
-from helpers.config import AudioConfig
+from helpers.config import AudioConfig, VideoConfig
 from helpers.download import DownloadError
 
 ACTORS, QUIET = 3, {"progress": False}
@@ -152,6 +152,18 @@ def test_an_archive_that_cannot_be_had_is_named_and_the_clips_made_so_far_are_ke
         features.build(few, "cache", **QUIET)
     assert len(list(pathlib.Path("cache").glob("faces-*/*.npz"))) == 4
     assert features.build(few, "cache", **QUIET).fingerprint() == undisturbed.fingerprint()
+
+
+def test_a_reader_who_interrupts_waits_for_no_download(server, undisturbed):
+    server.faults["Video_Speech_Actor_02.zip"] = [("status", 429, {"Retry-After": "60"})]
+    plan = preprocess.Plan("cache", ("video", "audio"), VideoConfig(), AudioConfig())
+    coming = sources.brought(plan, list(ravdess_takes(undisturbed).itertuples()), progress=False)
+    assert {row.actor for row in next(coming)} == {1}
+    while not any(name == "Video_Speech_Actor_02.zip" for name, _ in server.log):
+        time.sleep(0.01)
+    began = time.monotonic()
+    coming.close()
+    assert time.monotonic() - began < 1
 
 
 def test_the_example_brings_one_clip_alone(server, undisturbed):
