@@ -165,13 +165,14 @@ def test_a_stop_ends_every_kind_of_waiting_within_a_second(fault, server, tmp_pa
     stop = threading.Event()
     server.faults["a.bin"] = [fault]
     timer = threading.Timer(0.5, stop.set)
-    with remote(server, tmp_path, stop=stop, timeout=(5, 8)) as file:
-        timer.start()
-        with pytest.raises(DownloadError, match=r"a\.bin: stopped; what has come is kept"):
-            file.save(tmp_path / "a.bin")
-        assert stop.is_set()
-        stopped = time.monotonic()
-    assert time.monotonic() - stopped < 0.5, "closing does not wait for the abandoned read"
+    timer.start()
+    began = time.monotonic()
+    with (
+        remote(server, tmp_path, stop=stop, timeout=(5, 8)) as file,
+        pytest.raises(DownloadError, match=r"a\.bin: stopped; what has come is kept"),
+    ):
+        file.save(tmp_path / "a.bin")
+    assert 0.4 < time.monotonic() - began < 1.5, "neither the call nor closing waits for the abandoned read"
     timer.join()
 
 
