@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import json
 import logging
 import os
 import pathlib
@@ -12,7 +13,8 @@ import warnings
 PROJECT = pathlib.Path(__file__).resolve().parent.parent
 
 # What Colab's runtimes may lack: import name → requirement. face-recognition asks for dlib's source, so it is
-# installed without its dependencies and dlib-bin takes dlib's place.
+# installed without its dependencies and dlib-bin takes dlib's place; its models ask for pkg_resources, which setuptools
+# 81 dropped.
 NEEDED = {
     "numpy": "numpy",
     "pandas": "pandas",
@@ -30,29 +32,53 @@ NEEDED = {
     "cv2": "opencv-python-headless",
     "av": "av",
     "dlib": "dlib-bin",
+    "pkg_resources": "setuptools<81",
     "face_recognition_models": "face_recognition_models",
     "face_recognition": "face-recognition",
 }
 
 
 def choose_backend():
-    """Names a Keras backend that can be imported here, before Keras is: returns it.
+    """Says which backend Keras uses or, where it is not imported yet, will use.
 
-    KERAS_BACKEND and Keras' own configuration are kept; without TensorFlow (Colab's TPU runtime) JAX is chosen.
+    KERAS_BACKEND comes first, then Keras' own keras.json. Where that names a backend that is not installed (Colab's TPU
+    runtime has no TensorFlow), KERAS_BACKEND is set to one that is.
+
+    Returns:
+        str: "tensorflow", "jax" or "torch".
     """
     if "keras" in sys.modules:
         return sys.modules["keras"].config.backend()
-    if "KERAS_BACKEND" not in os.environ and not _there("tensorflow") and _there("jax"):
-        os.environ["KERAS_BACKEND"] = "jax"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up chatter hides what a reader must see
-    return os.environ.get("KERAS_BACKEND", "tensorflow")
+    default = _configured()
+    if not os.environ.get("KERAS_BACKEND") and not _there(default):
+        os.environ["KERAS_BACKEND"] = next(filter(_there, ("tensorflow", "jax", "torch")), default)
+    return os.environ.get("KERAS_BACKEND") or default
+
+
+def keras_home():
+    """Keras' folder on this machine, found as Keras finds it: pathlib.Path."""
+    home = os.path.expanduser("~")
+    default = os.path.join(home if os.access(home, os.W_OK) else "/tmp", ".keras")
+    return pathlib.Path(os.environ.get("KERAS_HOME", default)).expanduser()
+
+
+def _configured():
+    """The backend that keras.json names; Keras writes the file, with its default, when it is first imported."""
+    try:
+        return json.loads((keras_home() / "keras.json").read_text()).get("backend", "tensorflow")
+    except (OSError, ValueError):
+        return "tensorflow"
 
 
 def _why():
     """Why the backend is what it is."""
-    if not _there("tensorflow"):
-        return "TensorFlow is not installed here"
-    return "KERAS_BACKEND says so" if "KERAS_BACKEND" in os.environ else "Keras' default"
+    default = _configured()
+    if not _there(default):
+        return f"{default} is not installed here"
+    if os.environ.get("KERAS_BACKEND"):
+        return "KERAS_BACKEND says so"
+    return "Keras' default" if default == "tensorflow" else f"{keras_home() / 'keras.json'} says so"
 
 
 def _there(module):
@@ -65,7 +91,8 @@ def in_colab():
 
 
 def install_missing():
-    """Installs what the notebooks need and this Python lacks; nothing already installed changes its version.
+    """Installs what the notebooks need and this Python lacks; nothing already installed changes its version, but
+    setuptools where it is too new.
 
     pip upgrades NumPy or TensorFlow under a running Colab kernel if it is let, and the session breaks: so every
     installed version is handed to pip as a constraint.
@@ -86,8 +113,8 @@ def install_missing():
         for name, version in sorted({(d.name, d.version) for d in importlib.metadata.distributions() if d.name}):
             file.write(f"{name}=={version}\n")
     try:
-        alone = [NEEDED[m] for m in missing if m.startswith("face_recognition")]
-        others = [NEEDED[m] for m in missing if not m.startswith("face_recognition")]
+        alone = [NEEDED[m] for m in missing if m.startswith(("face_recognition", "pkg_resources"))]
+        others = [NEEDED[m] for m in missing if NEEDED[m] not in alone]
         for requirements, options in ((others, ["--constraint", file.name]), (alone, ["--no-deps"])):
             if requirements:
                 _pip(["install", "--quiet", *options, *requirements])
@@ -159,8 +186,10 @@ def report():
 
     device = accelerator()
     place = "Colab" if in_colab() else "CI" if os.environ.get("CI") else "this machine"
-    # What no reader can act on: tqdm's note that its bars are text here, TensorFlow's on functions traced anew.
+    # What no reader can act on: tqdm's note that its bars are text here, setuptools' that face_recognition_models asks
+    # for an old part of it, TensorFlow's on functions traced anew.
     warnings.filterwarnings("ignore", message="IProgress not found")
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     logging.getLogger("tensorflow").addFilter(_only_errors)
     python = platform.python_version()
     line = f"{place}: Python {python}, Keras {keras.__version__} on {keras.config.backend()} ({_why()}), {device}"

@@ -26,17 +26,38 @@ def test_without_tensorflow_jax_is_chosen(tmp_path):
     code = "from helpers import runtime; import keras; print(keras.config.backend(), runtime.report())"
     path = os.pathsep.join([str(no_tensorflow.hide(tmp_path)), str(runtime.PROJECT)])
     environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    environment["KERAS_HOME"] = str(tmp_path)
+    (tmp_path / "keras.json").write_text('{"backend": "tensorflow"}')  # as Keras itself leaves it
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env={**environment, "PYTHONPATH": path}
     )
     backend, report = done.stdout.strip().split(" ", 1)
-    assert backend == "jax" and "on jax (TensorFlow is not installed here)" in report, done.stderr
+    assert backend == "jax" and "on jax (tensorflow is not installed here)" in report, done.stderr
 
 
 def test_a_backend_that_was_asked_for_is_kept():
     code = "from helpers import runtime; import keras; print(keras.config.backend(), runtime.report())"
     said = python(code, KERAS_BACKEND="jax")
     assert said.startswith("jax ") and "on jax (KERAS_BACKEND says so)" in said
+
+
+def test_the_backend_of_keras_own_file_is_said_before_keras_is_imported_and_after(tmp_path):
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    code = (
+        "from helpers import runtime; before = runtime.choose_backend(); import keras;"
+        "print(before, keras.config.backend(), runtime.choose_backend(), runtime.report())"
+    )
+    said = python(code, KERAS_HOME=str(tmp_path), KERAS_BACKEND="")
+    assert said.startswith("jax jax jax ") and "keras.json says so" in said
+    said = python(code, KERAS_HOME=str(tmp_path), KERAS_BACKEND="tensorflow")
+    assert said.startswith("tensorflow tensorflow tensorflow ") and "KERAS_BACKEND says so" in said
+    (tmp_path / "keras.json").write_text("{ no JSON")
+    assert python(code, KERAS_HOME=str(tmp_path), KERAS_BACKEND="").startswith("tensorflow tensorflow tensorflow ")
+
+
+def test_a_readers_own_import_of_face_recognition_works():
+    """Without pkg_resources its models end the process, with exit status 0."""
+    assert python("import face_recognition; print(face_recognition.__name__)") == "face_recognition"
 
 
 def test_helpers_never_imports_a_backend_itself():
@@ -61,13 +82,13 @@ def test_what_is_missing_is_installed_without_changing_what_is_there(monkeypatch
         else:
             calls.append((arguments, ""))
 
-    there = runtime._there
-    monkeypatch.setattr(runtime, "_there", lambda module: module not in ("av", "face_recognition") and there(module))
+    there, gone = runtime._there, ("av", "pkg_resources", "face_recognition")
+    monkeypatch.setattr(runtime, "_there", lambda module: module not in gone and there(module))
     monkeypatch.setattr(runtime, "_pip", pip)
-    assert runtime.install_missing() == ["av", "face-recognition"]
+    assert runtime.install_missing() == ["av", "setuptools<81", "face-recognition"]
     (first, constraints), (second, _) = calls
     assert first[-1] == "av" and "numpy==" in constraints
-    assert second[-2:] == ["--no-deps", "face-recognition"]
+    assert second[-3:] == ["--no-deps", "setuptools<81", "face-recognition"]
 
 
 def test_results_go_into_the_project_or_else_into_the_current_folder(tmp_path, monkeypatch):
