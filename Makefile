@@ -9,10 +9,8 @@ ROOT ?=
 ACTORS ?= 24
 ifeq ($(DATASET),ravdess)
 RUN ?= ravdess
-SETTINGS := --set N_FOLDS=10 --set EPOCHS=60 --set BATCH_SIZE=64 --set LEARNING_RATE=0.001
-VIDEO_UNITS := --set GRU_UNITS=512 --set SHRINK=1
-AUDIO_UNITS := --set GRU_UNITS=256 --set SHRINK=1
-FUSION_UNITS := --set VIDEO_GRU_UNITS=512 --set AUDIO_GRU_UNITS=256
+THESIS = $(shell $(BIN)/python -m helpers.config $(1))
+WHOLE := --set SHRINK=1
 endif
 RUN ?= demo
 RUN_NOTEBOOK := $(BIN)/python -m helpers.notebooks run --out runs/$(RUN)/notebooks
@@ -36,9 +34,9 @@ $(VENV)/.done: requirements.lock pyproject.toml
 
 demo: setup
 	$(RUN_NOTEBOOK) $(DATA) notebooks/01_*.ipynb
-	$(RUN_NOTEBOOK) $(DATA) $(SETTINGS) $(VIDEO_UNITS) notebooks/02_*.ipynb
-	$(RUN_NOTEBOOK) $(DATA) $(SETTINGS) $(AUDIO_UNITS) notebooks/03_*.ipynb
-	$(RUN_NOTEBOOK) $(DATA) $(SETTINGS) $(FUSION_UNITS) notebooks/04_*.ipynb
+	$(RUN_NOTEBOOK) $(DATA) $(call THESIS,video) $(WHOLE) notebooks/02_*.ipynb
+	$(RUN_NOTEBOOK) $(DATA) $(call THESIS,audio) $(WHOLE) notebooks/03_*.ipynb
+	$(RUN_NOTEBOOK) $(DATA) $(call THESIS,fusion) notebooks/04_*.ipynb
 	$(RUN_NOTEBOOK) $(DATA) notebooks/05_*.ipynb
 	@$(BIN)/python -m helpers.evaluation runs/$(RUN)
 

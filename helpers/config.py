@@ -6,6 +6,7 @@ Where the thesis is silent the comment says "open", and why this value was chose
 import dataclasses
 import hashlib
 import json
+import sys
 
 
 def _require(condition, message):
@@ -64,6 +65,7 @@ class AudioConfig:
         _require(0 <= self.pre_emphasis < 1, f"pre_emphasis is {self.pre_emphasis}; it must lie in [0, 1)")
 
 
+N_FOLDS = 10  # 3.3.1
 CELLS = ("gru", "lstm", "transformer", "tim", "none")
 ATTENTIONS = ("soft", "hard", "none", "statistics")
 HEADS = 4  # of a transformer
@@ -220,20 +222,20 @@ def key(config):
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 
-# The thesis' experiment in the notebooks' parameter names; epochs, batch and step are open there and chosen here.
-_EXPERIMENT = {"N_FOLDS": 10, "EPOCHS": 60, "BATCH_SIZE": 64, "LEARNING_RATE": 0.001}
-_EXPERIMENT |= {"ATTENTION": "soft", "BATCH_NORM": True}
-_THESIS = {
-    "video": {**_EXPERIMENT, "GRU_LAYERS": 1, "GRU_UNITS": 512},
-    "audio": {**_EXPERIMENT, "GRU_LAYERS": 3, "GRU_UNITS": 256},
-    "fusion": {
-        **_EXPERIMENT,
-        "VIDEO_GRU_LAYERS": 1,
-        "VIDEO_GRU_UNITS": 512,
-        "AUDIO_GRU_LAYERS": 3,
-        "AUDIO_GRU_UNITS": 256,
-    },
-}
+def thesis(model):
+    """The thesis' experiment in the notebooks' parameter names, from the defaults above: {"N_FOLDS": 10, …}.
+
+    Args:
+        model: "video", "audio" or "fusion".
+    """
+    parts = {"video": SubsystemConfig.video(), "audio": SubsystemConfig.audio()}
+    values = {"N_FOLDS": N_FOLDS, "EPOCHS": TrainConfig.epochs, "BATCH_SIZE": TrainConfig.batch_size}
+    values |= {"LEARNING_RATE": TrainConfig.learning_rate, "ATTENTION": SubsystemConfig.attention}
+    values["BATCH_NORM"] = SubsystemConfig.batch_norm
+    for stream in parts if model == "fusion" else [model]:
+        prefix = f"{stream}_" if model == "fusion" else ""
+        values |= {f"{prefix}{n}".upper(): getattr(parts[stream], n) for n in ("gru_layers", "gru_units")}
+    return values
 
 
 def off_thesis(model, **parameters):
@@ -246,6 +248,10 @@ def off_thesis(model, **parameters):
     Returns:
         str, such as "Not the thesis': EPOCHS 8 (60), N_FOLDS 3 (10)".
     """
-    thesis = _THESIS[model]
-    off = [f"{name} {value} ({thesis[name]})" for name, value in parameters.items() if value != thesis[name]]
+    values = thesis(model)
+    off = [f"{name} {value} ({values[name]})" for name, value in parameters.items() if value != values[name]]
     return "Not the thesis': " + ", ".join(off) if off else "All values are the thesis'."
+
+
+if __name__ == "__main__":  # python -m helpers.config video: the thesis' values as options of helpers.notebooks
+    print(*(f"--set {name}={value}" for name, value in thesis(sys.argv[1]).items()))
