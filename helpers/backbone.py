@@ -1,35 +1,38 @@
 """VGG16, frozen: faces to embeddings (thesis 2.1, 3.4.2).
 
-Weights come from, in this order: the path given; the path in EMOTION_VGG16_WEIGHTS; Keras' own download. Only where
-none can be had, seeded random ones stand in, and a loud line says so: fine for trying the suite out, useless for
-numbers about real faces.
+Weights come from, in this order: the path given; the path in EMOTION_VGG16_WEIGHTS; the file that data_manifest.csv
+names, fetched once into Keras' folder. Where none can be had that is an error; for synthetic clips alone, or asked for
+by name, seeded random ones stand in: fine for trying the suite out, useless for numbers about real faces.
 """
 
-import contextlib
 import functools
 import hashlib
 import os
 import pathlib
-import socket
 import sys
 
 import numpy as np
+
+from helpers import manifest, runtime
+from helpers.download import DownloadError
 
 WEIGHTS_VARIABLE = "EMOTION_VGG16_WEIGHTS"
 DIM = 512
 
 
-def find_weights(path=None):
+def find_weights(path=None, stand_in=False):
     """Says which weights will be used.
 
     Args:
         path: a .h5 file for keras.applications.VGG16(include_top=False), "random", or None to look.
+        stand_in: whether random ones may stand in, loudly, where the file cannot be fetched: for synthetic clips.
 
     Returns:
         (source, identity): what to load ("random" or a path), and a short name that differs for different weights.
 
     Raises:
-        FileNotFoundError: a path was given, here or in EMOTION_VGG16_WEIGHTS, and there is no file.
+        FileNotFoundError: a path was given, here or in EMOTION_VGG16_WEIGHTS, and there is no file; or none was, and
+            the file cannot be fetched.
     """
     path = path or os.environ.get(WEIGHTS_VARIABLE)
     if path and path != "random":
@@ -37,17 +40,23 @@ def find_weights(path=None):
         if not file.is_file():
             raise FileNotFoundError(f"no VGG16 weights at {file}: correct the path or unset {WEIGHTS_VARIABLE}")
         return str(file), _digest(str(file), file.stat().st_size, file.stat().st_mtime_ns)
-    if path != "random":
-        downloaded = _download()
-        if downloaded:
-            return downloaded, "imagenet"
-        print(
-            "!" * 100 + "\nVGG16: the ImageNet weights could not be had (no network?), so RANDOM weights stand in.\n"
-            "Good enough to try the suite on its synthetic clips; results on real faces would mean nothing.\n"
-            f"Download the file that data_manifest.csv names and set {WEIGHTS_VARIABLE} to its path.\n" + "!" * 100,
-            file=sys.stderr,
-            flush=True,
+    if path == "random":
+        return "random", "random"
+    try:
+        return _download(0.1 if stand_in else 1.0), "imagenet"
+    except (DownloadError, OSError, ValueError) as error:
+        why = (
+            f"VGG16's ImageNet weights could not be fetched: {error}\nRun the same again with a network, or download "
+            f"the file elsewhere and set {WEIGHTS_VARIABLE} to its path"
         )
+        if not stand_in:
+            raise FileNotFoundError(f'{why}; "random" in its place tries the suite out without them') from error
+    line = "!" * 100
+    print(
+        f"{line}\n{why}.\nRANDOM weights stand in: good enough for synthetic clips alone.\n{line}",
+        file=sys.stderr,
+        flush=True,
+    )
     return "random", "random"
 
 
@@ -56,33 +65,11 @@ def _digest(file, *_stamp):
     return hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest()[:8]
 
 
-@functools.lru_cache
-def _download():
-    """Keras' weights file, fetched once and checked by Keras; None where it cannot be had."""
-    import keras
-    from keras.src.applications import vgg16
-
-    with _patience(20):
-        try:
-            return keras.utils.get_file(
-                os.path.basename(vgg16.WEIGHTS_PATH_NO_TOP),
-                vgg16.WEIGHTS_PATH_NO_TOP,
-                cache_subdir="models",
-                file_hash="6d6bbae143d832006294945121d1f1fc",
-            )
-        except Exception:  # Keras turns every network fault into a bare Exception
-            return None
-
-
-@contextlib.contextmanager
-def _patience(seconds):
-    """Gives up on a silent network after `seconds`; Keras' download has no limit of its own."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
+@functools.cache  # of what was found: a failure is not remembered
+def _download(pause):
+    """The manifest's file in the folder where Keras keeps its own, fetched if need be, and checked: a path."""
+    rows = manifest.select(manifest.read(), "vgg16")
+    return str(manifest.fetch(rows, runtime.keras_home() / "models", pause=pause)[0])
 
 
 @functools.lru_cache(maxsize=2)

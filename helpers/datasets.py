@@ -69,4 +69,6 @@ def _synthetic(folder, options):
     folder.mkdir(parents=True, exist_ok=True)
     made.write_text(json.dumps(options))  # before the making: killed half-way, the next call completes this set
     synthetic.make(folder, **options)
-    return ravdess.index(folder)
+    table = ravdess.index(folder)
+    table.attrs["synthetic"] = True  # drawn faces: `features.build` may do without VGG16's own weights
+    return table

@@ -28,13 +28,15 @@ def build(
         streams: ("video",), ("audio",) or both; by default those that any clip of the table has. A clip that lacks
             one of them is left out.
         video, audio: VideoConfig, AudioConfig; the thesis' by default.
-        weights: VGG16 weights, as in `backbone.find_weights`.
+        weights: VGG16 weights, as in `backbone.find_weights`; for the table of `datasets.load("synthetic")` random
+            ones may stand in.
         on_disk: folder to put the padded arrays into, for sets larger than the memory; None keeps them in memory.
 
     Returns:
         FeatureSet.
 
     Raises:
+        FileNotFoundError: VGG16's weights cannot be had; says what to do.
         ValueError: an empty table, two clips with one id, or no clip left; with the reasons.
         DownloadError: clips are to be brought and cannot be; those made so far are kept.
     """
@@ -45,7 +47,8 @@ def build(
         raise ValueError(f"two clips with one id: {', '.join(twice[:5])}; rename them, ids must differ")
     if streams is None:
         streams = tuple(stream for stream in STREAMS if (table[f"{stream}_path"] != "").any())
-    plan = preprocess.Plan(cache, streams, video or VideoConfig(), audio or AudioConfig(), weights)
+    synthetic = table.attrs.get("synthetic", False)
+    plan = preprocess.Plan(cache, streams, video or VideoConfig(), audio or AudioConfig(), weights, synthetic)
     preprocess.run(table, plan, workers or runtime.workers(), progress)
     return _gather(table, plan, on_disk)
 

@@ -22,14 +22,14 @@ class Plan:
         excluded: Exclusions.
     """
 
-    def __init__(self, cache, streams, video, audio, weights=None):
+    def __init__(self, cache, streams, video, audio, weights=None, stand_in=False):
         # Absolute, since a worker process may have been started in another folder.
         cache = pathlib.Path(cache).absolute()
         self.cache, self.streams, self.video, self.audio = cache, tuple(streams), video, audio
         made_with = {"video": ("faces", video), "audio": ("mfcc", audio)}
         self.folders = {stream: caches.folder(cache, *made_with[stream]) for stream in self.streams}
         if "video" in self.streams:
-            self.weights, self.identity = backbone.find_weights(weights)
+            self.weights, self.identity = backbone.find_weights(weights, stand_in)
             self.folders["vgg16"] = caches.folder(cache, "vgg16", video, {"weights": self.identity})
         self.entries, self.excluded = {}, Exclusions()
 

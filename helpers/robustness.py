@@ -27,6 +27,8 @@ def damaged(features, clips, config, vgg16=None, seed=0, snrs=SNRS):
         stream has one step a clip.
     """
     inputs = features.inputs(slice(None), ("video", "audio"))
+    if (features.preprocessing or {}).get("vgg16") == "random":
+        vgg16 = vgg16 or "random"
     found = {"none": inputs}
     for snr, voices in _noisy(features, clips, config, seed, snrs).items():
         found[f"white noise, SNR {snr} dB"] = inputs | voices

@@ -1,10 +1,11 @@
+import hashlib
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from helpers import backbone
+from helpers import backbone, datasets, features, manifest, ravdess
 
 
 def test_a_face_becomes_512_numbers_and_the_input_is_left_alone():
@@ -36,11 +37,43 @@ def test_a_path_with_no_file_is_an_error_not_a_stand_in(tmp_path, monkeypatch):
         backbone.find_weights(tmp_path / "nowhere.h5")
 
 
-def test_where_no_weights_can_be_had_random_ones_stand_in_loudly(monkeypatch, capsys):
+@pytest.fixture
+def nowhere(tmp_path, monkeypatch):
+    """No weights on this machine, and a manifest whose server is not there: Keras' folder of models."""
+    path = tmp_path / "manifest.csv"
+    digest = hashlib.md5(b"weights").hexdigest()
+    path.write_text(f"dataset,file,url,bytes,md5,licence\nvgg16,v.h5,http://localhost:9/v.h5,,{digest},\n")
+    for name, value in {"EMOTION_MANIFEST": path, "KERAS_HOME": tmp_path / "keras"}.items():
+        monkeypatch.setenv(name, str(value))
     monkeypatch.delenv(backbone.WEIGHTS_VARIABLE)
-    monkeypatch.setattr(backbone, "_download", lambda: None)
-    assert backbone.find_weights() == ("random", "random")
-    assert "RANDOM weights stand in" in capsys.readouterr().err
+    fetch = manifest.fetch
+    monkeypatch.setattr(manifest, "fetch", lambda *given, pause: fetch(*given, pause=0.001))
+    backbone._download.cache_clear()
+    yield tmp_path / "keras" / "models"
+    backbone._download.cache_clear()
+
+
+def test_weights_that_cannot_be_fetched_are_an_error_that_says_what_to_do_and_the_next_call_tries_again(nowhere):
+    with pytest.raises(FileNotFoundError, match=r"v\.h5.*\n.*set EMOTION_VGG16_WEIGHTS to its path"):
+        backbone.find_weights()
+    nowhere.mkdir(parents=True, exist_ok=True)
+    (nowhere / "v.h5").write_bytes(b"other weights")
+    with pytest.raises(FileNotFoundError, match=r"v\.h5"):
+        backbone.find_weights()  # is not the file the manifest means
+    (nowhere / "v.h5").write_bytes(b"weights")
+    assert backbone.find_weights() == (str(nowhere / "v.h5"), "imagenet")
+
+
+def test_real_clips_never_meet_random_weights_unasked_and_synthetic_ones_may(clips, nowhere, tmp_path, capsys):
+    table = datasets.load("synthetic", clips)[:1]
+    made = features.build(table, tmp_path / "cache", workers=1, progress=False)
+    assert made.preprocessing["vgg16"] == "random" and "RANDOM weights stand in" in capsys.readouterr().err
+    real = ravdess.index(clips)[:1]
+    with pytest.raises(FileNotFoundError, match="set EMOTION_VGG16_WEIGHTS"):
+        features.build(real, tmp_path / "other", workers=1, progress=False)
+    assert not list((tmp_path / "other").rglob("*.npz")), "before any time is spent"
+    made = features.build(real, tmp_path / "cache", workers=1, progress=False, weights="random")
+    assert made.preprocessing["vgg16"] == "random", "asked for by name"
 
 
 def test_the_random_stand_in_is_the_same_in_every_process():
@@ -48,8 +81,10 @@ def test_the_random_stand_in_is_the_same_in_every_process():
         "import numpy as np; from helpers import backbone; "
         "x = np.arange(48 * 48 * 3, dtype=np.uint8).reshape(1, 48, 48, 3); print(backbone.embed(x, 'random').sum())"
     )
-    sums = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout for _ in range(2)}
-    assert len(sums) == 1 and float(sums.pop()) > 0
+    one, other = (
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout) for _ in range(2)
+    )
+    assert one > 0 and one == pytest.approx(other, rel=1e-4)
 
 
 @pytest.mark.real
