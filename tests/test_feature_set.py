@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from helpers import runtime
 from helpers.config import TrainConfig
 from helpers.exclusions import Exclusions
 from helpers.feature_set import FeatureSet
@@ -101,18 +102,31 @@ def test_batches_hold_every_row_once_an_epoch_in_another_order_each_time():
     assert np.array_equal(inputs["audio"], features.audio[:4])
 
 
+def uneven():
+    """400 clips of 50 to 99 steps of ones, padded to 100."""
+    length = np.random.default_rng(0).integers(50, 100, 400).astype("int32")
+    audio = (np.arange(100) < length[:, None]).astype("float32")[..., None]
+    return small(400, audio=audio, audio_length=length)
+
+
 def test_trimmed_batches_hold_every_real_step_and_less_padding():
-    rng = np.random.default_rng(0)
-    length = rng.integers(50, 100, 400).astype("int32")
-    audio = np.zeros((400, 100, 1), "float32")
-    for row, n in zip(audio, length):
-        row[:n] = 1
-    features = small(400, audio=audio, audio_length=length)
+    features = uneven()
     batches = features.batches(np.arange(400), 16, seed=0, trim=True)
     inputs = [batches[n][0] for n in range(len(batches))]
-    assert sum(i["audio"].sum() for i in inputs) == length.sum()
-    assert sum(i["audio"].size for i in inputs) < 0.92 * audio.size
+    assert sum(i["audio"].sum() for i in inputs) == features.audio_length.sum()
+    assert sum(i["audio"].size for i in inputs) < 0.92 * features.audio.size
     assert len({i["audio"].shape[1] for i in inputs}) <= 3, "few shapes to compile"
+
+
+def test_on_a_tpu_trimmed_batches_have_two_lengths_the_same_in_every_fold(monkeypatch):
+    monkeypatch.setattr(runtime, "accelerator", lambda: "TPU")
+    features = uneven()
+    for rows in np.split(np.argsort(features.audio_length), [150])[::-1]:  # a fold of long clips, and one of short ones
+        batches = features.batches(rows, 16, seed=0, trim=True)
+        inputs = [batches[n][0]["audio"] for n in range(len(batches))]
+        assert sum(i.sum() for i in inputs) == features.audio_length[rows].sum()
+        assert {i.shape[1] for i in inputs} <= {75, 100}, "few shapes to compile"
+        assert any(i.shape[1] == 75 for i in inputs) or features.audio_length[rows].min() > 75
 
 
 def test_a_stretched_clip_keeps_its_course_and_is_another_length_each_epoch():
