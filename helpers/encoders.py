@@ -79,7 +79,8 @@ def _gate(x, mask, reach, reverse, config, name):
         y = keras.layers.BatchNormalization(name=f"{name}_norm{number}")(y, mask=mask)
         y = keras.layers.Activation("relu", name=f"{name}_relu{number}")(y)
         y = _dropped(y, config.rnn_dropout, f"{name}_dropout{number}")
-    return keras.layers.Multiply(name=f"{name}_gate")([keras.layers.Activation("sigmoid")(y), x])
+    open_by = keras.layers.Activation("sigmoid", name=f"{name}_sigmoid")(y)
+    return keras.layers.Multiply(name=f"{name}_gate")([open_by, x])
 
 
 def nothing(x, mask, config, stream):

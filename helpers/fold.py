@@ -114,10 +114,10 @@ def take_trunks(network, folders, settings):
         settings: config.json's content.
     """
     for stream, folder in folders.items():
-        trained = keras.saving.load_model(folder / "model.keras")
+        trained = {layer.name: layer for layer in keras.saving.load_model(folder / "model.keras").layers}
         for layer in network.layers:
-            if layer.name.startswith(f"{stream}_"):
-                layer.set_weights(trained.get_layer(layer.name).get_weights())
+            if layer.name.startswith(f"{stream}_") and layer.name in trained:  # not what mixes the streams
+                layer.set_weights(trained[layer.name].get_weights())
                 layer.trainable = settings["fusion"]["trunks"] != "frozen"
 
 

@@ -1,7 +1,9 @@
 """The thesis' three models, put together from the same parts (3.4, figures 3.5–3.7).
 
 Each model takes a dict of right-padded sequences with their lengths, `{"video": (B, Tv, D), "video_length": (B,),
-"audio": (B, Ta, F), "audio_length": (B,)}`, the streams it knows, and gives (B, n_classes) probabilities.
+"audio": (B, Ta, F), "audio_length": (B,)}`, the streams it knows, and gives (B, n_classes) probabilities. Every layer
+has a name of its own, and nothing is computed between layers: Keras numbers what has none anew in each model, and the
+next fold's would not be known again as the one that is compiled (`fold.ready`).
 """
 
 import keras
@@ -142,7 +144,9 @@ def fusion_model(video_dim=512, audio_dim=13, video=None, audio=None, fusion=Non
         encoded = crossed(encoded, there)
     outputs = [pool(stream, *parts, configs[stream]) for stream, parts in encoded.items()]
     if there:
-        outputs = [keras.layers.Multiply()(pair) for pair in zip(outputs, there)]
+        outputs = [
+            keras.layers.Multiply(name=f"{stream}_there")(pair) for stream, *pair in zip(encoded, outputs, there)
+        ]
     x = gated(outputs) if fusion.kind == "gated" else keras.layers.Concatenate(name="fusion")(outputs)
     return keras.Model(inputs, head(x, n_classes, fusion.batch_norm, fusion.dropout), name="fusion_model")
 
@@ -165,7 +169,8 @@ def crossed(encoded, there=None):
         attention = keras.layers.MultiHeadAttention(HEADS, max(x.shape[-1] // HEADS, 1), name=f"{stream}_cross")
         seen = attention(x, asked, attention_mask=Pairs(name=f"{stream}_cross_mask")(mask, real))
         if there:
-            seen = keras.layers.Multiply(name=f"{stream}_cross_there")([seen, there[1 - place][:, None]])
+            known = keras.layers.Reshape((1, 1), name=f"{stream}_cross_known")(there[1 - place])
+            seen = keras.layers.Multiply(name=f"{stream}_cross_there")([seen, known])
         x = keras.layers.Add(name=f"{stream}_cross_add")([x, seen])
         found[stream] = keras.layers.LayerNormalization(name=f"{stream}_cross_norm")(x), state, mask
     return found
@@ -183,14 +188,16 @@ def gated(outputs):
         (B, fc_units): h.
     """
     units = outputs[0].shape[-1]
-    gate = keras.layers.Dense(units, activation="sigmoid", name="gate")(keras.layers.Concatenate()(outputs))
+    both = keras.layers.Concatenate(name="gate_inputs")(outputs)
+    gate = keras.layers.Dense(units, activation="sigmoid", name="gate")(both)
     video, audio = (
         keras.layers.Dense(units, activation="tanh", name=f"{stream}_gated")(output)
         for stream, output in zip(("video", "audio"), outputs)
     )
-    return keras.layers.Add(name="fusion")(
-        [keras.layers.Multiply()([gate, video]), keras.layers.Multiply()([1.0 - gate, audio])]
-    )
+    rest = keras.layers.Rescaling(-1.0, 1.0, name="gate_rest")(gate)  # 1 − z
+    shares = [keras.layers.Multiply(name="video_share")([gate, video])]
+    shares.append(keras.layers.Multiply(name="audio_share")([rest, audio]))
+    return keras.layers.Add(name="fusion")(shares)
 
 
 def attention_of(model):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from helpers import models
-from helpers.config import FusionConfig, SubsystemConfig
+from helpers.config import CELLS, FusionConfig, SubsystemConfig
 
 SMALL = {"gru_units": 8, "fc_units": 6}
 
@@ -74,6 +74,15 @@ def test_the_gate_mixes_both_streams_number_by_number(tmp_path):
     assert np.allclose(out["fusion"], mixed, atol=1e-6) and (out["gate"] > 0).all() and (out["gate"] < 1).all()
     model.save(tmp_path / "gated.keras")
     assert np.allclose(keras.models.load_model(tmp_path / "gated.keras")(inputs), model(inputs), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["concatenate", "gated", "cross"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_two_builds_are_alike_in_every_name_so_that_one_compiled_model_serves_all_folds(kind, cell):
+    part = SubsystemConfig(gru_layers=2, cell=cell, noise=0.1, rnn_dropout=0.1, stack=2, convolution=8, **SMALL)
+    head = FusionConfig(kind=kind, stream_dropout=0.5)
+    one, other = (models.fusion_model(5, 4, part, part, head, n_classes=3).to_json() for _ in range(2))
+    assert one == other
 
 
 def test_a_missing_stream_says_nothing_where_the_fusion_was_taught_to_do_without():
