@@ -1,6 +1,7 @@
 """Cross-validation with its files, fold by fold, resumable (thesis 3.3.1)."""
 
 import dataclasses
+import glob
 import hashlib
 import json
 import os
@@ -45,7 +46,7 @@ def cross_validate(
     features,
     model="fusion",
     protocol="random",
-    n_folds=10,
+    n_folds=configs.N_FOLDS,
     max_folds=None,
     out=None,
     train=None,
@@ -189,18 +190,24 @@ def load(out):
 def _claim(out, settings):
     """Makes `out` this configuration's folder; another configuration's folds are put aside, never reused or lost."""
     if (out / "config.json").is_file():
-        stored = json.loads((out / "config.json").read_text())
-        if configs.completed(stored) == settings:
+        stored = _stored(out)
+        if stored == settings:
             return
         aside = out.with_name(f"{out.name}.{configs.key(stored)}")
         out.rename(aside)
         print(f"{out} held another configuration; its folds are kept in {aside.name}")
-    earlier = out.with_name(f"{out.name}.{configs.key(settings)}")
-    if earlier.is_dir():
-        earlier.rename(out)
-        return
+    # By what it holds: an earlier version, which did not have today's fields, named it by another key.
+    for earlier in out.parent.glob(f"{glob.escape(out.name)}.*/config.json"):
+        if _stored(earlier.parent) == settings:
+            earlier.parent.rename(out)
+            return
     out.mkdir(parents=True, exist_ok=True)
     _write_json(out / "config.json", settings)
+
+
+def _stored(folder):
+    """A run's configuration, with today's defaults for what its version did not have."""
+    return configs.completed(json.loads((folder / "config.json").read_text()))
 
 
 def _run_folds(features, settings, parts, out, subsystems, progress, workers):
