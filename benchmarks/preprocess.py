@@ -16,9 +16,10 @@ import resource
 import statistics
 import time
 
+import face_recognition
 import numpy as np
 
-from helpers import detection, faces, media, speech
+from helpers import faces, media, speech
 
 
 def main():
@@ -104,7 +105,7 @@ def prepare(path, threads=0):
 
 
 def usual_box(frame):
-    found = detection._face_recognition().face_locations(frame)
+    found = face_recognition.face_locations(frame)
     return max(found, key=lambda box: box[2] - box[0]) if found else None
 
 
@@ -117,7 +118,7 @@ def iou(a, b):
 
 def landmarks(frame, box):
     """Where the face really is: the mean of its eyes, nose and chin, (y, x) in pixels."""
-    (found,) = detection._face_recognition().face_landmarks(frame, [tuple(map(int, box))])
+    (found,) = face_recognition.face_landmarks(frame, [tuple(map(int, box))])
     points = found["left_eye"] + found["right_eye"] + found["nose_bridge"] + found["nose_tip"] + found["chin"][::4]
     return np.mean(points, axis=0)[::-1]
 

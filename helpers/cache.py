@@ -1,11 +1,12 @@
 """The cache on disk: one entry a file of a clip, keyed by its content and by the configuration that made it.
 
-    cache/faces-<key>/<stem>.<digest>.npz      mfcc-<key>/….npy      vgg16-<key>/….npy
+    cache/faces-<key>/<stem>.<digest>.npz      mfcc-<key>/….npz      vgg16-<key>/….npz
     cache/seen/Actor_05.json                   the digests of files that were let go after use
 
 Beside an entry that cannot be made lies a `.why` with the reason, so that no clip is tried twice in vain.
 """
 
+import functools
 import glob
 import hashlib
 import json
@@ -13,28 +14,41 @@ import os
 import pathlib
 import platform
 import re
+import time
+
+import numpy as np
 
 from helpers import config
 
 # Counted up when the way an entry is made changes, so that entries of two ways never mix.
-_WAYS = {"faces": 2, "mfcc": 1, "vgg16": 2}
-_SAMPLE = 16_384  # bytes of a file's beginning and end that its name in the cache depends on
+_WAYS = {"faces": 2, "mfcc": 2, "vgg16": 2}
+_DAY = 86_400  # s after which what another machine left is taken for dead
+
+
+class DamagedEntry(ValueError):
+    """An entry that is not what was written. `entry` is its path."""
+
+    def __init__(self, entry, error):
+        super().__init__(f"{entry} is damaged ({error}); delete it and build the features again")
+        self.entry = entry
 
 
 def source_key(path):
-    """A file's name in the cache: its stem and twelve hex digits of its content.
+    """A file's name in the cache: its stem and twelve hex digits of all its content.
 
-    Two data sets may hold files of one name (the synthetic clips are named like RAVDESS'), and a clip may be replaced;
-    size, first and last 16 kB tell them apart without reading gigabytes.
+    Two data sets may hold files of one name (the synthetic clips are named like RAVDESS'), and a clip may be replaced.
     """
-    path = pathlib.Path(path)
+    path, stamp = pathlib.Path(path), os.stat(path)
+    return f"{path.stem}.{_digest(os.path.abspath(path), stamp.st_size, stamp.st_mtime_ns)}"
+
+
+@functools.cache
+def _digest(path, *_stamp):
+    digest = hashlib.blake2b(digest_size=6)
     with open(path, "rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        digest = hashlib.sha256(str(size).encode())
-        for start in (0, max(0, size - _SAMPLE)):
-            file.seek(start)
-            digest.update(file.read(_SAMPLE))
-    return f"{path.stem}.{digest.hexdigest()[:12]}"
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def key_of(cache, path):
@@ -60,17 +74,47 @@ def _seen_file(cache, path):
 
 def _seen(cache, path):
     file = _seen_file(cache, path)
-    return json.loads(file.read_text()) if file.is_file() else {}
+    try:
+        return json.loads(file.read_bytes()) if file.is_file() else {}
+    except ValueError:  # damaged: the files are brought once more
+        return {}
 
 
 def folder(cache, kind, *configs):
     """The folder for one kind of entry made with these configurations, described in its config.json."""
-    settings = {"kind": kind, "way": _WAYS[kind], "made_with": [config.as_dict(c) for c in configs]}
+    settings = {"kind": kind, "way": _WAYS[kind], "made_with": configs}
     place = pathlib.Path(cache) / f"{kind}-{config.key(settings)}"
     if not (place / "config.json").is_file():
         place.mkdir(parents=True, exist_ok=True)
-        write(place / "config.json", lambda file: file.write(json.dumps(settings, indent=1).encode()))
+        write(place / "config.json", lambda file: file.write(json.dumps(config.as_dict(settings), indent=1).encode()))
     return place
+
+
+def save(entry, **arrays):
+    """Writes an entry. It is a zip file, whose checksums tell `load` of a single changed byte."""
+    write(entry, lambda file: np.savez(file, **arrays))
+
+
+def load(entry):
+    """Reads an entry.
+
+    Args:
+        entry: path.
+
+    Returns:
+        {name: array}, as `save` got them.
+
+    Raises:
+        FileNotFoundError: it was not made.
+        DamagedEntry: it is not what was written.
+    """
+    try:
+        with np.load(entry, allow_pickle=False) as stored:
+            return dict(stored)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # whatever numpy, zipfile and zlib raise over a damaged file
+        raise DamagedEntry(entry, error) from error
 
 
 def write(path, save):
@@ -85,8 +129,13 @@ def write(path, save):
 
 
 def claim(path):
-    """Marks an entry as being made by this process, until `write` or `release`: a process that dies leaves the mark."""
+    """Marks an entry as being made by this process, until `write` or `release`: a process that dies leaves the mark.
+
+    Returns:
+        the mark's path; what is written into it is there for `marks`.
+    """
     _temporary(path).touch()
+    return _temporary(path)
 
 
 def release(path):
@@ -94,16 +143,19 @@ def release(path):
     _temporary(path).unlink(missing_ok=True)
 
 
-def claimed(path):
-    """True where a mark on the entry was left."""
-    return any(path.parent.glob(f".{glob.escape(path.name)}.*.tmp"))
+def marks(path):
+    """The content of each mark that was left on the entry: list of bytes."""
+    return [mark.read_bytes() for mark in path.parent.glob(f".{glob.escape(path.name)}.*.tmp")]
 
 
 def sweep(place):
-    """Deletes what processes of this machine left in a folder when they died."""
+    """Deletes what processes left in a folder when they died: this machine's, and others' that is older than a day."""
     for path in place.glob(".*.tmp"):
-        host, pid = path.name.removesuffix(".tmp").rsplit(".", 2)[1:]
-        if host == _HOST and not alive(int(pid)):
+        named = re.fullmatch(r"\..+\.([A-Za-z0-9-]+)\.(\d+)\.tmp", path.name)
+        if not named:
+            continue  # not ours
+        here = named[1] == _HOST
+        if not alive(int(named[2])) if here else path.stat().st_mtime < time.time() - _DAY:
             path.unlink(missing_ok=True)
 
 
@@ -128,7 +180,7 @@ def alive(pid):
 def why(entry):
     """Why an entry could not be made, "" where nothing is known against it."""
     reason = entry.with_suffix(".why")
-    return reason.read_text() if reason.is_file() else ""
+    return reason.read_text("utf-8", "replace") if reason.is_file() else ""
 
 
 def refuse(entry, reason):

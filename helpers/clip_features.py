@@ -1,4 +1,4 @@
-"""One clip to what a model takes, by the very code that made the training's features."""
+"""One clip to its features: the one way, for the cache's build and for the answer about a clip."""
 
 import dataclasses
 import pathlib
@@ -7,7 +7,7 @@ import numpy as np
 
 from helpers import backbone, config, faces, media, speech, voice
 from helpers.config import AudioConfig, VideoConfig
-from helpers.exclusions import ClipError
+from helpers.exclusions import ClipError, Unreadable
 
 BLOCK = 16  # faces that go through VGG16 together, always as many: a backend compiles anew for another number
 
@@ -120,30 +120,72 @@ def read(path, made_with, base=None):
     Raises:
         ClipError: none of the wanted streams can be used; with the reasons.
     """
-    track = samples = rate = None
     name = pathlib.Path(path).name
-    features, times, seconds, missing = {}, {}, {}, {}
-    sound = media.Sound() if made_with.video and made_with.audio else None
-    if made_with.video:
-        try:
-            track = faces.track(path, made_with.video, sound)
-            if not track.found.any():
-                raise ClipError(f"no face in any of its {len(track.found)} frames")
-            features["video"], times["video"] = _embed(track.frames, base), track.times
-            seconds["video"] = float(track.times[-1]) + 1 / made_with.video.fps
-        except ClipError as error:
-            sound = sound if track else None  # broken off, it holds a part of the sound
-            missing["video"] = str(error).removeprefix(f"{name}: ")
-    if made_with.audio:
-        try:
-            samples, rate = speech.load(path, made_with.audio, sound)
-            features["audio"], times["audio"] = voice.features(samples, rate, made_with.audio)
-            seconds["audio"] = len(samples) / rate
-        except ClipError as error:
-            missing["audio"] = str(error).removeprefix(f"{name}: ")
-    if not features:
+    wanted = {stream: path for stream in ("video", "audio") if getattr(made_with, stream)}
+    made, missing = streams(wanted, made_with.video, made_with.audio)
+    missing = {stream: error.reason for stream, error in missing.items()}
+    if len(missing) == len(wanted):
         raise ClipError(f"{name}: {'; '.join(missing.values())}")
-    return ClipFeatures(name, made_with, features, times, seconds, missing, track, samples, rate)
+    track, heard = made.get("video"), made.get("audio")
+    features, times, seconds = {}, {}, {}
+    if track and "video" not in missing:
+        features["video"], times["video"] = _embed(track.frames, base), track.times
+        seconds["video"] = float(track.times[-1]) + 1 / made_with.video.fps
+    if heard:
+        features["audio"], times["audio"] = heard.features, heard.times
+        seconds["audio"] = len(heard.samples) / heard.rate
+    sound = (heard.samples, heard.rate) if heard else (None, None)
+    return ClipFeatures(name, made_with, features, times, seconds, missing, track, *sound)
+
+
+@dataclasses.dataclass(frozen=True)
+class Heard:
+    """A clip's sound.
+
+    Attributes:
+        features: float32 (T, F), as `voice.features` makes them.
+        times: float32 (T,), the middle of each frame in seconds.
+        samples: float32 (n,), mono.
+        rate: Hz.
+    """
+
+    features: np.ndarray
+    times: np.ndarray
+    samples: np.ndarray
+    rate: int
+
+
+def streams(paths, video, audio, threads=0):
+    """Decodes a clip's files once and makes each stream's faces or features, or says why that cannot be.
+
+    Args:
+        paths: {"video": path, "audio": path}, the wanted ones; one file for both is decoded in one pass.
+        video, audio: VideoConfig, AudioConfig.
+        threads: of the video decoder; 0 takes one a core.
+
+    Returns:
+        (made, missing): {"video": FaceTrack, "audio": Heard}, and {stream: ClipError}. A track in which no face was
+        found is in both. Whatever goes wrong while a clip is read is that clip's ClipError, never raised.
+    """
+    made, missing = {}, {}
+    sound = media.Sound() if len(set(paths.values())) < len(paths) else None
+    for stream, path in sorted(paths.items(), reverse=True):  # the pictures first: their pass gathers the sound
+        name = pathlib.Path(path).name
+        try:
+            if stream == "video":
+                made["video"] = faces.track(path, video, sound, threads)
+                if not made["video"].found.any():
+                    raise ClipError(f"{name}: no face in any of its {len(made['video'].found)} frames")
+            else:
+                samples, rate = speech.load(path, audio, sound)
+                made["audio"] = Heard(*voice.features(samples, rate, audio), samples, rate)
+        except Exception as error:
+            if not isinstance(error, ClipError):
+                error = Unreadable(f"{name}: {type(error).__name__}: {error}".rstrip())
+            missing[stream] = error
+        if "video" not in made:
+            sound = None  # broken off, it holds a part of the sound
+    return made, missing
 
 
 def _embed(frames, base):

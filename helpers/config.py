@@ -14,11 +14,6 @@ def _require(condition, message):
         raise ValueError(message)
 
 
-def _later(default):
-    """A field that came after things were kept under `key`: at its default it changes no key."""
-    return dataclasses.field(default=default, metadata={"later": True})
-
-
 @dataclasses.dataclass(frozen=True)
 class VideoConfig:
     """From a clip's pictures to 48×48×3 faces (thesis 3.4.2)."""
@@ -50,9 +45,9 @@ class AudioConfig:
     pre_emphasis: float = 0.97  # (2.24), open: the usual coefficient
     min_seconds: float = 0.5  # open: a shorter clip is no utterance
     # Beyond the thesis; see helpers.voice.
-    deltas: int = _later(0)  # 1: the MFCC's changes as well, 2: and the changes of these
-    prosody: bool = _later(False)  # pitch, periodicity, energy, centroid, flatness, flux as well
-    trim: float = _later(0.0)  # dB below the loudest frame: softer frames at both ends are cut off; 0 keeps all
+    deltas: int = 0  # 1: the MFCC's changes as well, 2: and the changes of these
+    prosody: bool = False  # pitch, periodicity, energy, centroid, flatness, flux as well
+    trim: float = 0.0  # dB below the loudest frame: softer frames at both ends are cut off; 0 keeps all
 
     def __post_init__(self):
         _require(self.deltas in (0, 1, 2), f"deltas is {self.deltas}; 0, 1 or 2")
@@ -198,12 +193,12 @@ class TrainConfig:
 
 
 def as_dict(config):
-    """A configuration (or a dict holding some) as plain values that JSON can write."""
+    """A configuration (or a dict or list holding some) as plain values that JSON can write."""
     if dataclasses.is_dataclass(config):
         config = dataclasses.asdict(config)
     if isinstance(config, dict):
         return {name: as_dict(value) for name, value in config.items()}
-    return list(config) if isinstance(config, tuple) else config
+    return [as_dict(value) for value in config] if isinstance(config, (tuple, list)) else config
 
 
 def completed(settings):
@@ -214,12 +209,25 @@ def completed(settings):
 
 
 def key(config):
-    """Eight hex digits that change with any value of `config`: the name of whatever was made with it."""
-    values = as_dict(config)
-    for field in dataclasses.fields(config) if dataclasses.is_dataclass(config) else ():
-        if field.metadata.get("later") and values[field.name] == field.default:
-            del values[field.name]
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+    """Eight hex digits that change with any value of `config`: the name of whatever was made with it.
+
+    A configuration's fields that are at their default do not count, so that one that is added later changes no key of
+    what was made before. So a default must never change: tests/test_config.py holds them.
+
+    Args:
+        config: a configuration, or a dict or list that holds some beside plain values.
+    """
+    return hashlib.sha256(json.dumps(_chosen(config), sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _chosen(config):
+    """As `as_dict`, without the fields that are at their default."""
+    if dataclasses.is_dataclass(config):
+        values = {field.name: (getattr(config, field.name), field.default) for field in dataclasses.fields(config)}
+        config = {name: value for name, (value, default) in values.items() if value != default}
+    if isinstance(config, dict):
+        return {name: _chosen(value) for name, value in config.items()}
+    return [_chosen(value) for value in config] if isinstance(config, (tuple, list)) else config
 
 
 def thesis(model):

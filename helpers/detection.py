@@ -1,9 +1,6 @@
 """dlib's HOG face detector, where it is cheap: on gray pictures, reduced, and near the last face."""
 
-import importlib.util
-import pathlib
-import sys
-import types
+import functools
 
 import numpy as np
 
@@ -83,25 +80,21 @@ def detect(picture, scale):
     """
     import cv2
 
+    if min(picture.shape[:2]) * scale < 1:
+        return np.zeros((0, 4), dtype=np.float32)
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=way)
-    found = _face_recognition().face_locations(small, number_of_times_to_upsample=0, model="hog")
+    height, width = small.shape[:2]
+    found = [
+        (max(0, box.top()), min(width, box.right()), min(height, box.bottom()), max(0, box.left()))
+        for box in _detector()(small, 0)
+    ]
     return np.array(found, dtype=np.float32).reshape(-1, 4) / np.float32(scale)
 
 
-def _face_recognition():
-    """Imports face_recognition. Its models package asks for pkg_resources, which setuptools 81 dropped: where that is
-    so, the one function it uses stands in, or the import would end the process with quit()."""
-    if "face_recognition" not in sys.modules and importlib.util.find_spec("pkg_resources") is None:
-        stand_in = types.ModuleType("pkg_resources")
-        folder = pathlib.Path(importlib.util.find_spec("face_recognition_models").origin).parent
-        stand_in.resource_filename = lambda package, name: str(folder / name)
-        sys.modules["pkg_resources"] = stand_in
-        try:
-            import face_recognition
-        finally:
-            del sys.modules["pkg_resources"]
-        return face_recognition
-    import face_recognition
+@functools.cache
+def _detector():
+    """The detector that face_recognition calls "hog", without that package's networks, which take a GPU's memory."""
+    import dlib
 
-    return face_recognition
+    return dlib.get_frontal_face_detector()

@@ -4,7 +4,24 @@ import collections
 
 
 class ClipError(ValueError):
-    """A clip that cannot be used. The message says what was found and in which file."""
+    """A clip that cannot be used. The message names the file first, and says what was found.
+
+    Attributes:
+        lasting: False where another try may end otherwise.
+        reason: the message without the file's name.
+    """
+
+    lasting = True
+
+    @property
+    def reason(self):
+        return str(self).split(": ", 1)[-1]
+
+
+class Unreadable(ClipError):
+    """A clip that could not be read to its end: cut short, a fault of the disk, or one that nobody foresaw."""
+
+    lasting = False
 
 
 class Exclusions(list):

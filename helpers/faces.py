@@ -35,16 +35,6 @@ class FaceTrack:
     boxes: np.ndarray
     times: np.ndarray
 
-    def save(self, file):
-        """Writes .npz to an open binary file; nothing in it is pickled."""
-        np.savez(file, **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
-
-    @classmethod
-    def load(cls, path):
-        """Reads what `save` wrote."""
-        with np.load(path, allow_pickle=False) as stored:
-            return cls(**{field.name: stored[field.name] for field in dataclasses.fields(cls)})
-
 
 def track(path, config=None, sound=None, threads=0):
     """Follows the largest face through a clip.

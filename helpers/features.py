@@ -1,13 +1,13 @@
 """Clips to features, once: a cache with one entry a file, built in parallel, read into a FeatureSet."""
 
 import pathlib
+import sys
 
 import numpy as np
 
 from helpers import cache as caches
-from helpers import faces, preprocess, runtime, sources, speech
+from helpers import clip_features, faces, preprocess, runtime, sources
 from helpers.config import AudioConfig, VideoConfig
-from helpers.exclusions import ClipError
 from helpers.feature_set import STREAMS, FeatureSet, OnDisk
 
 
@@ -49,8 +49,19 @@ def build(
         streams = tuple(stream for stream in STREAMS if (table[f"{stream}_path"] != "").any())
     synthetic = table.attrs.get("synthetic", False)
     plan = preprocess.Plan(cache, streams, video or VideoConfig(), audio or AudioConfig(), weights, synthetic)
-    preprocess.run(table, plan, workers or runtime.workers(), progress)
-    return _gather(table, plan, on_disk)
+    again = set()
+    while True:
+        preprocess.run(table, plan, workers or runtime.workers(), progress)
+        found = _gather(table, plan, on_disk)
+        if found is not None:
+            return found
+        if again & set(plan.damaged):
+            raise OSError(f"{plan.damaged[0]} is damaged, and was made only just now: is the disk full?")
+        again |= set(plan.damaged)
+        names = ", ".join(path.name for path in plan.damaged[:3]) + (", …" if len(plan.damaged) > 3 else "")
+        print(f"{len(plan.damaged)} damaged in the cache, made again: {names}", file=sys.stderr)
+        for path in plan.damaged:
+            path.unlink()
 
 
 def example(table, emotion="happy", video=None, audio=None):
@@ -69,47 +80,56 @@ def example(table, emotion="happy", video=None, audio=None):
     """
     both = table[(table.video_path != "") & (table.audio_path != "")]
     for row in both.sort_values("emotion", key=lambda names: names != emotion, kind="stable").itertuples(index=False):
-        try:
-            sources.at_hand(row)
-            speech.load(row.audio_path, audio)
-            if faces.track(row.video_path, video).found.any():
-                return row
-        except ClipError:
-            continue  # `build` names it among the excluded
+        sources.at_hand(row)
+        paths = {"video": row.video_path, "audio": row.audio_path}
+        _, missing = clip_features.streams(paths, video or VideoConfig(), audio or AudioConfig())
+        if not missing:  # else `build` names it among the excluded
+            return row
     raise ValueError(f"none of the {len(table)} clips has both a face and a sound to look at")
 
 
 def cached_track(cache, video_path, video=None):
     """The FaceTrack that `build` made of a file, to look at."""
-    return faces.FaceTrack.load(
-        caches.folder(cache, "faces", video or VideoConfig()) / f"{caches.key_of(cache, video_path)}.npz"
-    )
+    place = caches.folder(cache, "faces", video or VideoConfig())
+    return faces.FaceTrack(**caches.load(place / f"{caches.key_of(cache, video_path)}.npz"))
 
 
 def cached_mfcc(cache, audio_path, audio=None):
     """The MFCC (T, 13) that `build` made of a file, to look at."""
-    path = caches.folder(cache, "mfcc", audio or AudioConfig()) / f"{caches.key_of(cache, audio_path)}.npy"
-    return np.load(path, allow_pickle=False)
+    place = caches.folder(cache, "mfcc", audio or AudioConfig())
+    return caches.load(place / f"{caches.key_of(cache, audio_path)}.npz")["values"]
 
 
 def _gather(table, plan, on_disk=None):
+    """The FeatureSet; None where an entry is damaged, which the plan has noted."""
+    if plan.damaged:
+        return None
     kept = table[table.clip_id.isin(plan.entries)]
     if not len(kept):
         raise ValueError(f"none of the {len(table)} clips can be used.\n{plan.excluded}")
     fields = {}
     for stream in plan.streams:
         kind = "vgg16" if stream == "video" else stream
-        paths = [plan.entries[clip_id][kind] for clip_id in kept.clip_id]
-        shapes = np.array([np.load(path, mmap_mode="r", allow_pickle=False).shape for path in paths])
-        shape = (len(paths), int(shapes[:, 0].max()), int(shapes[0, 1]))
+        lengths, parts = [], []
+        for clip_id in kept.clip_id:
+            stored = plan.read(clip_id, kind)
+            if stored:
+                lengths.append(len(stored["values"]))
+                parts.append(None if on_disk else stored["values"])
+                width = stored["values"].shape[1]
+        if plan.damaged:
+            continue
+        shape = (len(lengths), max(lengths), width)
         if on_disk:
             pathlib.Path(on_disk).mkdir(parents=True, exist_ok=True)
             padded = np.lib.format.open_memmap(pathlib.Path(on_disk) / f"{stream}.npy", "w+", np.float32, shape)
         else:
             padded = np.zeros(shape, dtype=np.float32)
-        for row, path, length in zip(padded, paths, shapes[:, 0]):
-            row[:length] = np.load(path, allow_pickle=False)
-        fields |= {stream: padded, f"{stream}_length": shapes[:, 0].astype(np.int32)}
+        for row, clip_id, length, part in zip(padded, kept.clip_id, lengths, parts):
+            row[:length] = caches.load(plan.entries[clip_id][kind])["values"] if part is None else part
+        fields |= {stream: padded, f"{stream}_length": np.array(lengths, dtype=np.int32)}
+    if plan.damaged:
+        return None
     if on_disk:
         fields |= {stream: OnDisk(pathlib.Path(on_disk) / f"{stream}.npy") for stream in plan.streams}
     found = FeatureSet(

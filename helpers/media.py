@@ -8,10 +8,10 @@ import pathlib
 
 import numpy as np
 
-from helpers.exclusions import ClipError
+from helpers.exclusions import ClipError, Unreadable
 
-# These containers say in their index what is in them; FFmpeg need not decode a few frames to find out.
-_INDEXED, _QUICK = (".mp4", ".m4v", ".mov", ".m4a"), {"analyzeduration": "0", "probesize": "5000"}
+# MP4 and its kin say in their index what is in them; FFmpeg need not decode a few frames to find out.
+_QUICK = {"analyzeduration": "0", "probesize": "5000"}
 
 # What FFmpeg may open: files that hold pictures and sound themselves. It also knows lists of other files, which a clip
 # from an unknown hand must not make it follow.
@@ -111,10 +111,16 @@ def decode(path, pictures=True, sound=None, threads=0):
 
     name, kind = pathlib.Path(path).name, "pictures" if pictures else "sound"
     try:
-        quick = _QUICK if str(path).lower().endswith(_INDEXED) else {}
-        with av.open(str(path), options=OPEN | quick) as container:
+        with open(str(path), "rb") as file:
+            quick = _QUICK if file.read(8)[4:] == b"ftyp" else {}  # by its content: a name may be wrong
+        # Tags are for people, and may be in any encoding.
+        with av.open(str(path), options=OPEN | quick, metadata_errors="replace") as container:
             video = container.streams.video[0] if pictures and container.streams.video else None
             audio = container.streams.audio[0] if sound is not None and container.streams.audio else None
+            if pictures and audio and not audio.codec_context:
+                audio = None  # `decode` of the sound alone says so
+            if any(stream and not stream.codec_context for stream in (video, audio)):
+                raise Unreadable(f"{name}: it is in a codec that this FFmpeg lacks; convert it to H.264 and AAC")
             if pictures and video is None:
                 raise ClipError(f"{name}: holds no picture")
             if not pictures and audio is None:
@@ -123,7 +129,7 @@ def decode(path, pictures=True, sound=None, threads=0):
                 sound.begin(audio)
             yield from _decode(container, video, audio, sound, threads, name)
     except (av.FFmpegError, OSError) as error:
-        raise ClipError(f"{name}: no {kind} could be read ({error.strerror or error})") from error
+        raise Unreadable(f"{name}: no {kind} could be read ({error.strerror or error})") from error
 
 
 def _decode(container, video, audio, sound, threads, name):
@@ -149,4 +155,4 @@ def _decode(container, video, audio, sound, threads, name):
     if video and not count:
         raise ClipError(f"{name}: holds no picture")
     if count < 0.9 * promised:
-        raise ClipError(f"{name}: cut short, {count} of {promised} frames are there")
+        raise Unreadable(f"{name}: cut short, {count} of {promised} frames are there")

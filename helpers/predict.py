@@ -176,9 +176,10 @@ def main(arguments=None):
     for path in chosen.clips:
         try:
             found = predictor.predict(path)
-        except ClipError as error:
+        except Exception as error:  # whatever it is, the rest go on
             failed += 1
-            print(error, file=sys.stderr)
+            told = error if isinstance(error, ClipError) else f"{path}: {type(error).__name__}: {error}"
+            print(told, file=sys.stderr)
             continue
         if chosen.json:
             kept = {name: getattr(found, name) for name in ("emotion", "sure", "probabilities", "streams", "warnings")}

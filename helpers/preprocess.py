@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from helpers import backbone, config, crew, faces, sources
+from helpers import backbone, config, crew, sources
 from helpers import cache as caches
 from helpers.exclusions import Exclusions
 
@@ -20,6 +20,7 @@ class Plan:
         streams: "video", "audio" or both.
         entries: {clip_id: {"video": path, "audio": path, "vgg16": path}} of the clips that can be used so far.
         excluded: Exclusions.
+        damaged: list of the entries that could not be read.
     """
 
     def __init__(self, cache, streams, video, audio, weights=None, stand_in=False):
@@ -31,7 +32,11 @@ class Plan:
         if "video" in self.streams:
             self.weights, self.identity = backbone.find_weights(weights, stand_in)
             self.folders["vgg16"] = caches.folder(cache, "vgg16", video, {"weights": self.identity})
-        self.entries, self.excluded = {}, Exclusions()
+        self.start()
+
+    def start(self):
+        """Forgets all clips."""
+        self.entries, self.excluded, self.damaged = {}, Exclusions(), []
 
     def made_with(self):
         """How the features are made, for whoever must make them alike later: see FeatureSet.preprocessing."""
@@ -45,7 +50,15 @@ class Plan:
     def entry(self, stream, path):
         """A file's entry; None where the file is not here and was never seen."""
         key = caches.key_of(self.cache, path)
-        return key and self.folders[stream] / f"{key}{'.npz' if stream == 'video' else '.npy'}"
+        return key and self.folders[stream] / f"{key}.npz"
+
+    def read(self, clip_id, kind):
+        """The arrays of a clip's entry, {name: array}; None where it is damaged, which is noted."""
+        try:
+            return caches.load(self.entries[clip_id][kind])
+        except caches.DamagedEntry as error:
+            self.damaged.append(error.entry)
+            return None
 
     def lacking(self, row):
         """The streams whose entry is neither made nor refused."""
@@ -58,7 +71,11 @@ class Plan:
         A clip that has no file for a stream, or is known to be of no use, is excluded and needs nothing: {}.
         """
         paths, wanted = self.paths(row), {}
-        entries = {stream: path and self.entry(stream, path) for stream, path in paths.items()}
+        try:
+            entries = {stream: path and self.entry(stream, path) for stream, path in paths.items()}
+        except OSError as error:
+            self.excluded.add(row.clip_id, f"its file could not be read ({error.strerror or error})")
+            return {}
         for stream, entry in entries.items():
             reason = f"no {stream} file" if not paths[stream] else entry and caches.why(entry)
             if reason:
@@ -87,6 +104,7 @@ def run(table, plan, workers, progress):
     """
     from tqdm.auto import tqdm
 
+    plan.start()
     for folder in plan.folders.values():
         caches.sweep(folder)
     here, away, complete = [], [], []
@@ -132,27 +150,19 @@ def _embed(clip_ids, plan, progress):
 
     for clip_id in clip_ids:
         entries = plan.entries[clip_id]
-        entries["vgg16"] = plan.folders["vgg16"] / f"{entries['video'].stem}.npy"
+        entries["vgg16"] = plan.folders["vgg16"] / entries["video"].name
     groups = [clip_ids[at : at + EMBED_TOGETHER] for at in range(0, len(clip_ids), EMBED_TOGETHER)]
-    for group in groups:
-        known = [c for c in group if caches.why(plan.entries[c]["vgg16"])]
-        for clip_id in known:
-            plan.exclude(clip_id, caches.why(plan.entries[clip_id]["vgg16"]))
-    groups = [[c for c in group if c in plan.entries] for group in groups]
     groups = [group for group in groups if not all(plan.entries[c]["vgg16"].is_file() for c in group)]
     with tqdm(total=sum(map(len, groups)), desc="VGG16", unit="clip", disable=not progress or not groups) as bar:
         for group in groups:
             waiting, count = [], 0
             for clip_id in group:
-                entry = plan.entries[clip_id]["vgg16"]
-                track = faces.FaceTrack.load(plan.entries[clip_id]["video"])
-                if track.found.any():
-                    waiting.append((entry, track.frames))
-                    count += len(track.frames)
-                else:
-                    reason = f"no face in any of its {len(track.found)} frames"
-                    caches.refuse(entry, reason)
-                    plan.exclude(clip_id, reason)
+                track = plan.read(clip_id, "video")
+                if track is None:
+                    waiting = []  # the group goes through whole, once that entry is made again
+                    break
+                waiting.append((plan.entries[clip_id]["vgg16"], track["frames"]))
+                count += len(track["frames"])
                 if count >= EMBED_AT_ONCE:
                     _embed_batch(waiting, plan.weights)
                     waiting, count = [], 0
@@ -167,4 +177,4 @@ def _embed_batch(waiting, weights):
     ends = np.cumsum([len(frames) for _, frames in waiting])
     for (entry, _), part in zip(waiting, np.split(vectors, ends[:-1])):
         if not entry.is_file():
-            caches.write(entry, lambda file, part=part: np.save(file, part))
+            caches.save(entry, values=part)

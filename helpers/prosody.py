@@ -1,12 +1,13 @@
 """What of a voice is no vowel: pitch, voicing, loudness, and where its spectrum lies, frame by frame."""
 
-import functools
-
 import numpy as np
+
+from helpers import speech
 
 BANDS, LOWEST, HIGHEST = 64, 60.0, 9500.0  # of the mel bank, Hz
 PITCH = (70, 600)  # Hz
 NAMES = ("log pitch", "periodicity", "log energy", "log centroid", "flatness", "flux")
+BLOCK = 256  # frames at a time: a long sound's spectra together would be a hundred times as large as the sound
 
 
 def contours(samples, rate, frame, hop):
@@ -25,25 +26,26 @@ def contours(samples, rate, frame, hop):
     import librosa
 
     frames = librosa.util.frame(samples, frame_length=frame, hop_length=hop).T
+    blocks = [_block(frames[at : at + BLOCK], rate) for at in range(0, len(frames), BLOCK)]
+    mel, rest = (np.concatenate(parts) for parts in zip(*blocks))
+    flux = np.abs(np.diff(mel, axis=0, prepend=mel[:1])).mean(axis=1)
+    return mel, np.column_stack([rest, flux])
+
+
+def _block(frames, rate):
+    """`contours` of some frames (n, frame), without the flux."""
+    frame = frames.shape[1]
     frames = (frames - frames.mean(axis=1, keepdims=True)) * np.hamming(frame)
     power = np.abs(np.fft.rfft(frames)) ** 2  # (T, F)
     frequency = np.fft.rfftfreq(frame, 1 / rate)
-    mel = np.log(power @ _bank(rate, frame) + 1e-6)
+    bank = speech.mel_bank(rate, frame, BANDS, fmin=LOWEST, fmax=min(HIGHEST, rate / 2), norm=None)
+    mel = np.log((bank @ power.T).T + 1e-6)
     pitch, periodic = _pitch(frames, rate)
     energy = np.log((frames**2).mean(axis=1) + 1e-9)
     centroid = np.log((power * frequency).sum(axis=1) / (power.sum(axis=1) + 1e-9) + 50)
     speech_bins = power[:, round(60 * frame / rate) : round(10_000 * frame / rate)]
     flatness = np.log(speech_bins + 1e-9).mean(axis=1) - np.log(speech_bins.mean(axis=1) + 1e-9)
-    flux = np.abs(np.diff(mel, axis=0, prepend=mel[:1])).mean(axis=1)
-    return mel, np.stack([np.log(pitch), periodic, energy, centroid, flatness, flux], axis=1)
-
-
-@functools.lru_cache
-def _bank(rate, frame):
-    import librosa
-
-    options = {"n_mels": BANDS, "fmin": LOWEST, "fmax": min(HIGHEST, rate / 2), "htk": True, "norm": None}
-    return librosa.filters.mel(sr=rate, n_fft=frame, **options).T  # (F, 64)
+    return mel, np.stack([np.log(pitch), periodic, energy, centroid, flatness], axis=1)
 
 
 def _pitch(frames, rate):

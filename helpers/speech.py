@@ -1,12 +1,13 @@
 """A clip's sound: out of any file, to mono, to 13 MFCC a frame (thesis 2.5, 3.4.3)."""
 
+import functools
 import pathlib
 
 import numpy as np
 
 from helpers import media
 from helpers.config import AudioConfig
-from helpers.exclusions import ClipError
+from helpers.exclusions import ClipError, Unreadable
 
 SILENCE = 1e-4  # peak amplitude (−80 dBFS) below which a clip says nothing
 _SOUND_FILES = (".wav", ".flac", ".ogg", ".aiff", ".aif")
@@ -48,23 +49,21 @@ def _read_sound_file(path):
     try:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError) as error:
-        raise ClipError(f"{path.name}: no sound could be read ({error})") from error
+        raise Unreadable(f"{path.name}: no sound could be read ({error})") from error
     return samples.mean(axis=1), rate
 
 
 def _read_container(path, sound):
-    if sound is None:
+    if sound is None or sound.rate is None:
         sound = media.Sound()
         for _ in media.decode(path, pictures=False, sound=sound):
             pass
-    if sound.rate is None:
-        raise ClipError(f"{path.name}: has no sound stream")
     samples = sound.samples()
     if not len(samples):
         raise ClipError(f"{path.name}: its sound stream is empty")
     seconds = len(samples) / sound.rate
     if sound.promised and seconds < 0.9 * sound.promised:
-        raise ClipError(f"{path.name}: cut short, {seconds:.2f} s of {sound.promised:.2f} s of sound are there")
+        raise Unreadable(f"{path.name}: cut short, {seconds:.2f} s of {sound.promised:.2f} s of sound are there")
     return samples, sound.rate
 
 
@@ -94,20 +93,34 @@ def mfcc(samples, rate, config=None):
         raise ValueError(f"samples at {rate} Hz, configured for {config.rate} Hz: use speech.load, which resamples")
     emphasised = np.append(samples[:1], samples[1:] - config.pre_emphasis * samples[:-1])  # (2.24)
     emphasised = np.pad(emphasised, (0, max(0, config.frame - len(emphasised))))
-    coefficients = librosa.feature.mfcc(
-        y=emphasised,
-        sr=rate,
-        n_mfcc=config.n_mfcc,
-        n_fft=config.frame,
-        hop_length=config.hop,
-        window="hamming",  # (2.25)
-        center=False,
-        n_mels=config.n_mels,
-        htk=True,  # (2.26)
-        dct_type=2,  # (2.27)
-        norm="ortho",
-    )
+    frames = {"n_fft": config.frame, "hop_length": config.hop, "window": "hamming", "center": False}  # (2.25)
+    power = np.abs(librosa.stft(emphasised, **frames)) ** 2  # (F, T)
+    mel = mel_bank(rate, config.frame, config.n_mels) @ power  # (2.26)
+    logs = librosa.power_to_db(mel)
+    coefficients = librosa.feature.mfcc(S=logs, n_mfcc=config.n_mfcc, dct_type=2, norm="ortho")  # (2.27)
     return np.ascontiguousarray(coefficients.T, dtype=np.float32)
+
+
+@functools.lru_cache
+def mel_bank(rate, frame, n_mels, **options):
+    """Triangles on HTK's mel scale, to be multiplied with power spectra (F, T).
+
+    Sparse, since nearly all of it is zero; and no product of BLAS, whose sums differ in their last bits with the number
+    of threads: a clip's features are to be the same whoever makes them.
+
+    Args:
+        rate: Hz.
+        frame: samples.
+        n_mels: triangles.
+        options: of `librosa.filters.mel`.
+
+    Returns:
+        scipy.sparse.csr_array (n_mels, F), F = 1 + frame // 2.
+    """
+    import librosa
+    import scipy.sparse
+
+    return scipy.sparse.csr_array(librosa.filters.mel(sr=rate, n_fft=frame, n_mels=n_mels, htk=True, **options))
 
 
 def frame_times(n_frames, config=None):

@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 
@@ -41,6 +42,40 @@ def test_the_key_changes_with_any_value_and_only_then():
     assert config.key(VideoConfig()) == config.key(VideoConfig())
     assert config.key(VideoConfig(detect_sizes=[320])) == config.key(VideoConfig(detect_sizes=(320,)))
     assert len({config.key(AudioConfig(hop=hop)) for hop in (512, 1024, 2048)}) == 3
+
+
+# What was made under `config.key` was made with these where its key names nothing else.
+DEFAULTS = {
+    VideoConfig: {"fps": 7.5, "size": 48, "margin": 1.0, "detect_sizes": (320, 640, 1280, 1920), "min_seconds": 0.5},
+    AudioConfig: {"rate": 48_000, "n_mfcc": 13, "frame": 4096, "hop": 2048, "n_mels": 26, "pre_emphasis": 0.97}
+    | {"min_seconds": 0.5, "deltas": 0, "prosody": False, "trim": 0.0},
+    SubsystemConfig: {"gru_layers": 1, "gru_units": 512, "cell": "gru", "attention": "soft", "batch_norm": True}
+    | {"fc_units": 128, "dropout": 0.3, "noise": 0.0, "rnn_dropout": 0.0, "bidirectional": False, "stack": 1}
+    | {"convolution": 0},
+    FusionConfig: {"batch_norm": True, "dropout": 0.3, "trunks": "joint", "kind": "concatenate", "stream_dropout": 0.0},
+    TrainConfig: {"epochs": 60, "batch_size": 64, "optimiser": "adam", "learning_rate": 1e-3, "schedule": "constant"}
+    | {"stretch": 0.0, "precision": "float32", "validation": 0.0, "patience": 0, "warp": 0.0, "equaliser": 0.0}
+    | {"noise_floor": 0.0, "masks": 0, "shift": 0, "mixup": 0.0, "label_smoothing": 0.0, "weight_decay": 0.0}
+    | {"clip_norm": 0.0, "warm_up": 0.0},
+}
+
+
+@pytest.mark.parametrize("kind", DEFAULTS)
+def test_no_default_that_keys_rely_on_is_changed(kind):
+    changed = {name: getattr(kind(), name) for name, value in DEFAULTS[kind].items() if getattr(kind(), name) != value}
+    assert not changed, (
+        f"{kind.__name__}'s defaults changed: {changed}. `config.key` leaves defaults out, so what was made with "
+        "the old ones would be taken for the new. Leave the default, or count up cache._WAYS, and only then change this"
+    )
+    missing = {field.name for field in dataclasses.fields(kind)} - DEFAULTS[kind].keys()
+    assert not missing, f"new fields of {kind.__name__}: note their defaults here, they must not change any more"
+
+
+def test_a_field_at_its_default_changes_no_key_wherever_the_configuration_stands():
+    Later = dataclasses.make_dataclass("Later", [("later", int, 3)], bases=(AudioConfig,), frozen=True)
+    for hop in (2048, 512):
+        assert config.key({"made_with": [Later(hop=hop)]}) == config.key({"made_with": [AudioConfig(hop=hop)]})
+    assert config.key(Later(later=4)) != config.key(Later())
 
 
 def test_what_is_not_the_thesis_is_said():

@@ -9,7 +9,7 @@ import time
 import joblib
 import pytest
 
-from helpers import cache, crew, features, preprocess, runtime
+from helpers import crew, features, preprocess, runtime
 from helpers.config import AudioConfig, VideoConfig
 
 
@@ -102,17 +102,41 @@ def test_killed_twice_the_finished_cache_is_the_same_to_the_last_byte(table, cli
     assert content(tmp_path / "killed") == content(tmp_path / "undisturbed")
 
 
-def test_what_a_dead_process_left_is_swept_and_what_a_living_one_writes_is_not(tmp_path):
-    dead = subprocess.Popen(["true"])
-    dead.wait()
-    cache.claim(tmp_path / "mine.npz")
-    left = next(tmp_path.glob(".mine*"))
-    other = tmp_path / left.name.replace(str(os.getpid()), str(dead.pid)).replace("mine", "theirs")
-    other.touch()
-    cache.sweep(tmp_path)
-    assert left.exists() and not other.exists()
-    cache.release(tmp_path / "mine.npz")
-    assert not left.exists() and not cache.claimed(tmp_path / "mine.npz")
+class Hanging(str):
+    """A path on which the process that opens it hangs, as in a fault of a codec."""
+
+    def __str__(self):
+        time.sleep(600)
+        return self[:]
+
+
+def test_a_clip_on_which_a_process_hangs_is_named_after_its_time_and_the_others_are_made(
+    plan, table, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(crew, "WAIT", 2.0)
+    monkeypatch.setattr(crew, "WAIT_PER_MB", 1e6)  # only the one that is not there has no more than that
+    paths = [Hanging(tmp_path / "hanging.mp4") if n == 1 else table.path[n] for n in range(4)]
+    bar = Bar()
+    crew.make(todo(plan, table, paths), plan, 2, bar)
+    ((name, reason),) = plan.excluded
+    assert name == table.clip_id[1] and "it was not done after 2 s" in reason and bar.n == 4
+    assert len(list(plan.folders["video"].glob("*.npz"))) == 3
+    assert not list(plan.folders["video"].glob(".*")) and not list(plan.folders["video"].glob("*.why"))
+
+
+def test_a_large_clip_may_take_longer(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(bytes(2_000_000))
+    both = {stream: (str(tmp_path / "a.mp4"), None) for stream in ("video", "audio")}
+    assert crew.limit(both) == crew.WAIT + 2 * crew.WAIT_PER_MB
+
+
+def test_a_worker_shows_the_detector_no_gpu(plan, table, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    ((row, wanted),) = todo(plan, table, [table.path[0]])
+    crew.entries(row.clip_id, wanted, plan.video, plan.audio, seconds=600, parent=os.getpid())
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0", "the notebook's own process keeps its GPU"
+    crew.entries(row.clip_id, wanted, plan.video, plan.audio, seconds=600, parent=os.getpid() + 1)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
 
 
 def test_a_dask_cluster_does_the_work_and_survives_a_worker_that_is_killed(table, tmp_path):
@@ -125,10 +149,10 @@ def test_a_dask_cluster_does_the_work_and_survives_a_worker_that_is_killed(table
         pids = client.run(os.getpid)
 
         def kill_one():
-            while len(list(tmp_path.glob("cache/mfcc-*/*.npy"))) < 4:
+            while len(list(tmp_path.glob("cache/mfcc-*/*.npz"))) < 4:
                 time.sleep(0.01)
             os.kill(next(iter(pids.values())), signal.SIGKILL)
-            made.append(len(list(tmp_path.glob("cache/mfcc-*/*.npy"))))
+            made.append(len(list(tmp_path.glob("cache/mfcc-*/*.npz"))))
 
         made = []
         killer = threading.Thread(target=kill_one, daemon=True)

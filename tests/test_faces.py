@@ -1,12 +1,15 @@
 import fractions
 import struct
+import subprocess
+import sys
 
 import av
 import cv2
+import dlib
 import numpy as np
 import pytest
 
-from helpers import detection, faces, media, speech, synthetic, synthetic_face
+from helpers import cache, detection, faces, media, runtime, speech, synthetic, synthetic_face
 from helpers.config import VideoConfig
 from helpers.exclusions import ClipError
 
@@ -142,11 +145,10 @@ def test_faces_are_rgb_not_bgr(talking):
 
 
 def test_the_face_is_found_where_the_usual_way_finds_it(talking):
-    """The usual way: face_recognition on the whole frame, upsampled once."""
-    recognition = detection._face_recognition()
+    """The usual way: on the whole frame, upsampled once."""
     (_, frame), track = next(iter(faces.kept_frames(talking))), faces.track(talking)
-    (usual,) = recognition.face_locations(frame)
-    a, b = np.array(usual, float), track.boxes[0]
+    (usual,) = dlib.get_frontal_face_detector()(frame, 1)
+    a, b = np.array([usual.top(), usual.right(), usual.bottom(), usual.left()], float), track.boxes[0]
     height = min(a[2], b[2]) - max(a[0], b[0])
     width = min(a[1], b[1]) - max(a[3], b[3])
     both = max(height, 0) * max(width, 0)
@@ -216,9 +218,8 @@ def test_a_clip_cut_short_says_how_much_of_it_is_there(talking, tmp_path):
 
 def test_a_track_survives_its_file(talking, tmp_path):
     track = faces.track(talking)
-    with open(tmp_path / "track.npz", "wb") as file:
-        track.save(file)
-    again = faces.FaceTrack.load(tmp_path / "track.npz")
+    cache.save(tmp_path / "track.npz", **vars(track))
+    again = faces.FaceTrack(**cache.load(tmp_path / "track.npz"))
     assert np.array_equal(again.frames, track.frames) and np.array_equal(again.times, track.times)
 
 
@@ -247,12 +248,61 @@ def test_a_list_of_other_files_is_no_clip_whatever_it_is_called(tmp_path):
 
 @pytest.mark.parametrize("kind", ["matroska", "mov", "mpegts", "flv"])
 def test_the_containers_people_have_are_opened(kind, tmp_path):
-    source, other = synthetic.clip(tmp_path / "clip.mp4", "happy", 3, seconds=1), tmp_path / f"clip.{kind}"
-    with av.open(str(source)) as given, av.open(str(other), "w", format=kind) as out:
+    other = remuxed(synthetic.clip(tmp_path / "clip.mp4", "happy", 3, seconds=1), tmp_path / f"clip.{kind}", kind)
+    sound = media.Sound()
+    assert len(list(media.decode(other, sound=sound))) == 30 and len(sound.samples()) > 40_000
+
+
+def remuxed(source, path, kind="mp4", title=""):
+    """The clip's packets in another container."""
+    with av.open(str(source)) as given, av.open(str(path), "w", format=kind) as out:
+        out.metadata["title"] = title
         streams = {stream.index: out.add_stream_from_template(stream) for stream in given.streams}
         for packet in given.demux():
             if packet.dts is not None:
                 packet.stream = streams[packet.stream.index]
                 out.mux(packet)
+    return path
+
+
+def test_a_tag_in_another_encoding_costs_nothing(talking, tmp_path):
+    path = remuxed(talking, tmp_path / "a.mp4", title="XXXX")
+    path.write_bytes(path.read_bytes().replace(b"XXXX", b"Caf\xe9"))
+    assert len(faces.track(path).times) == 15 and len(speech.load(path)[0])
+
+
+def test_a_codec_that_is_not_there_is_said_of_the_stream_that_needs_it(talking, tmp_path):
+    whole = talking.read_bytes()
+    (tmp_path / "a.mp4").write_bytes(whole.replace(b"avc1", b"xxc1"))
+    with pytest.raises(ClipError, match=r"a\.mp4: it is in a codec that this FFmpeg lacks"):
+        faces.track(tmp_path / "a.mp4")
+    other = remuxed(talking, tmp_path / "b.mkv", "matroska")
+    other.write_bytes(other.read_bytes().replace(b"A_AAC", b"A_XAC"))
     sound = media.Sound()
-    assert len(list(media.decode(other, sound=sound))) == 30 and len(sound.samples()) > 40_000
+    assert len(faces.track(other, None, sound).times) == 15
+    with pytest.raises(ClipError, match=r"b\.mkv: it is in a codec that this FFmpeg lacks"):
+        speech.load(other, None, sound)
+
+
+def test_a_picture_of_two_pixels_width_holds_no_face(tmp_path):
+    film(tmp_path / "a.mp4", [np.zeros((4096, 2, 3), np.uint8)] * 20, 30)
+    assert not faces.track(tmp_path / "a.mp4").found.any()
+
+
+def test_finding_a_face_loads_no_network():
+    script = (
+        "import sys, numpy as np; from helpers import detection; detection.detect(np.zeros((99, 99), 'uint8'), 1.0);"
+    )
+    script += "sys.exit(any(name.startswith('face_recognition') for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", script], cwd=runtime.PROJECT).returncode == 0
+
+
+@pytest.mark.real
+def test_the_boxes_are_those_of_face_recognition(shared):
+    face_recognition = pytest.importorskip("face_recognition")
+    path = next((shared / "ravdess" / "Actor_05").glob("01-01-*.mp4"))
+    for _, picture in list(faces.kept_frames(path))[::6]:
+        gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        small = cv2.resize(gray, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        usual = face_recognition.face_locations(small, number_of_times_to_upsample=0, model="hog")
+        assert usual and np.array_equal(detection.detect(gray, 0.5), 2 * np.array(usual, dtype=np.float32))

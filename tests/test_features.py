@@ -1,10 +1,12 @@
+import dataclasses
+import pathlib
 import shutil
 
 import numpy as np
 import pytest
 
 from helpers import cache as caches
-from helpers import features, ravdess, speech
+from helpers import faces, features, ravdess, speech
 from helpers.config import AudioConfig, VideoConfig
 
 
@@ -52,7 +54,7 @@ def test_entries_made_in_an_earlier_way_are_never_mixed_in(table, tmp_path, monk
     features.build(table.head(1), tmp_path, progress=False, streams=("audio",), workers=1)
     monkeypatch.undo()
     features.build(table.head(1), tmp_path, progress=False, streams=("audio",), workers=1)
-    assert len(list(tmp_path.glob("mfcc-*/*.npy"))) == 2
+    assert len(list(tmp_path.glob("mfcc-*/*.npz"))) == 2
 
 
 def test_an_interrupted_build_goes_on_and_ends_the_same(table, tmp_path):
@@ -135,6 +137,91 @@ def test_a_file_deleted_since_the_index_was_made_is_left_out_by_name(table, tmp_
     few.loc[1, ["path", "video_path", "audio_path"]] = str(tmp_path / "gone.mp4")
     result = features.build(few, tmp_path, progress=False, streams=("audio",))
     assert len(result) == 1 and "gone.mp4 is not there any more" in result.excluded[0][1]
+
+
+def half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def garbage(path):
+    path.write_bytes(b"garbage" * 99)
+
+
+def flip(path):
+    whole = path.read_bytes()
+    at = len(whole) // 2
+    path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+
+
+@pytest.fixture(scope="module")
+def three(table, tmp_path_factory):
+    """(table, cache, FeatureSet) of three clips."""
+    folder = tmp_path_factory.mktemp("three")
+    return table.head(3), folder, features.build(table.head(3), folder, progress=False, workers=1)
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(b""), half, garbage, flip])
+@pytest.mark.parametrize("kind", ["faces", "mfcc", "vgg16"])
+def test_a_damaged_entry_is_made_again_and_said_once(kind, spoil, three, tmp_path, capsys):
+    table, folder, built = three
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    entry = sorted(tmp_path.glob(f"{kind}-*/*.npz"))[1]
+    spoil(entry)
+    if kind == "faces":  # looked at only to embed them
+        next(tmp_path.glob(f"vgg16-*/{entry.name}")).unlink()
+    for on_disk in (None, tmp_path / "set"):
+        again = features.build(table, tmp_path, progress=False, workers=1, on_disk=on_disk)
+        assert again.fingerprint() == built.fingerprint() and not again.excluded
+    assert capsys.readouterr().err.count(f"1 damaged in the cache, made again: {entry.name}") == 1
+
+
+def test_a_damaged_set_on_the_disk_is_made_again_too(three, tmp_path):
+    table, folder, built = three
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    for entry in tmp_path.glob("vgg16-*/*.npz"):
+        flip(entry)
+    again = features.build(table, tmp_path, progress=False, workers=1, on_disk=tmp_path / "set")
+    assert again.fingerprint() == built.fingerprint()
+
+
+def test_an_unforeseen_fault_costs_its_clip_by_name_and_kind_and_is_tried_again(table, tmp_path, monkeypatch):
+    track = faces.track
+
+    def faulty(path, *rest):
+        if path == table.path[1]:
+            raise UnicodeDecodeError("utf-8", b"Caf\xe9", 3, 4, "invalid continuation byte")
+        return track(path, *rest)
+
+    monkeypatch.setattr(faces, "track", faulty)
+    few = table.head(3)
+    result = features.build(few, tmp_path, progress=False, workers=1)
+    ((name, reason),) = result.excluded
+    assert name == few.clip_id[1] and reason.startswith("UnicodeDecodeError: 'utf-8' codec") and len(result) == 2
+    monkeypatch.undo()
+    assert len(features.build(few, tmp_path, progress=False, workers=1)) == 3
+
+
+def test_a_refusal_is_kept_and_a_failure_to_read_is_tried_again(bad_clips, tmp_path):
+    root, _, expected = bad_clips
+    features.build(ravdess.index(root), tmp_path, progress=False)
+    kept = {path.name.split(".")[0] for path in tmp_path.rglob("*.why")}
+    assert kept == {name for name, words in expected.items() if words != "could be read"}
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/mem").exists(), reason="no file that refuses to be read")
+def test_a_file_that_the_disk_does_not_give_is_left_out_by_name(table, tmp_path):
+    few = table.head(2).copy()
+    (tmp_path / "bad.mp4").symlink_to("/proc/self/mem")
+    few.loc[1, ["path", "video_path", "audio_path"]] = str(tmp_path / "bad.mp4")
+    result = features.build(few, tmp_path, progress=False, streams=("audio",), workers=1)
+    assert result.excluded == [(few.clip_id[1], "its file could not be read (Input/output error)")]
+
+
+def test_a_field_that_a_configuration_gets_later_leaves_the_cache_in_place(three, tmp_path):
+    _, folder, _ = three
+    Longer = dataclasses.make_dataclass("Longer", [("later", float, 0.0)], bases=(AudioConfig,), frozen=True)
+    assert caches.folder(folder, "mfcc", Longer()) == next(folder.glob("mfcc-*"))
+    assert caches.folder(tmp_path, "mfcc", Longer(later=1.0)).name != next(folder.glob("mfcc-*")).name
 
 
 @pytest.mark.real

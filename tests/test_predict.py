@@ -290,7 +290,7 @@ def test_folders_and_folds_that_are_not_there_are_refused(runs, tmp_path):
         predict.Predictor.load(runs / "audio", audio=runs / "audio")
 
 
-def test_the_command_prints_a_line_a_clip_and_names_what_cannot_be_answered(runs, clip, tmp_path, capsys):
+def test_the_command_prints_a_line_a_clip_and_names_what_cannot_be_answered(runs, clip, tmp_path, capsys, monkeypatch):
     (tmp_path / "text.mp4").write_text("no clip")
     assert predict.main([str(runs / "audio"), "--fold", "1", str(tmp_path / "text.mp4"), str(clip)]) == 1
     said = capsys.readouterr()
@@ -299,5 +299,16 @@ def test_the_command_prints_a_line_a_clip_and_names_what_cannot_be_answered(runs
     found = json.loads(capsys.readouterr().out)
     assert found["clip"] == str(clip) and sum(found["probabilities"].values()) == pytest.approx(1)
     assert len(found["timeline"]) == 1 and found["emotion"] in found["probabilities"]
+    answer = predict.Predictor.predict
+
+    def faulty(self, path):
+        if path == "strange.mp4":
+            raise KeyError("a fault that nobody foresaw")
+        return answer(self, path)
+
+    monkeypatch.setattr(predict.Predictor, "predict", faulty)
+    assert predict.main([str(runs / "audio"), "strange.mp4", str(clip)]) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith("strange.mp4: KeyError: ") and said.out.startswith(f"{clip}: ")
     with pytest.raises(SystemExit, match="no exported model"):
         predict.main([str(tmp_path / "nothing.zip"), str(clip)])

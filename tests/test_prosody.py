@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -41,3 +43,21 @@ def test_the_same_voice_at_another_rate_has_the_same_contours():
     _, there = prosody.contours(voice, 2 * RATE, 2 * FRAME, 2 * HOP)
     assert here.shape == there.shape == (97, len(prosody.NAMES))
     assert np.allclose(here[5:-5, :3].mean(axis=0), there[5:-5, :3].mean(axis=0), rtol=0.02, atol=0.02)
+
+
+def test_a_long_sound_is_worked_through_by_blocks_with_the_same_numbers(monkeypatch):
+    samples = np.concatenate([buzz(200), np.random.default_rng(0).normal(0, 0.1, len(SECONDS))])
+    monkeypatch.setattr(prosody, "BLOCK", 10**9)
+    whole = contours(samples)
+    monkeypatch.setattr(prosody, "BLOCK", 7)
+    assert all(np.array_equal(a, b) for a, b in zip(contours(samples), whole))
+
+
+def test_a_long_sound_takes_little_more_memory_than_itself():
+    samples = np.random.default_rng(0).normal(0, 0.1, 120 * RATE)
+    contours(samples[: 2 * RATE])
+    tracemalloc.start()
+    contours(samples)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * samples.nbytes

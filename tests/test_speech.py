@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import soundfile
+import threadpoolctl
 
-from helpers import speech, synthetic
+from helpers import speech, synthetic, voice
 from helpers.config import AudioConfig
 from helpers.exclusions import ClipError
 
@@ -53,6 +54,16 @@ def test_an_mp4_without_sound_says_so(tmp_path):
     synthetic.clip(tmp_path / "a.mp4", "happy", 1, seconds=1.0, sound=False)
     with pytest.raises(ClipError, match="no sound stream"):
         speech.load(tmp_path / "a.mp4")
+
+
+def test_the_features_are_the_same_with_one_thread_and_with_two():
+    noise = np.random.default_rng(0).normal(0, 0.1, 4 * 48_000).astype(np.float32)
+    rich = AudioConfig(deltas=2, prosody=True)
+    found = []
+    for threads in (1, 2):
+        with threadpoolctl.threadpool_limits(threads):
+            found.append(voice.features(noise, 48_000, rich)[0])
+    assert np.array_equal(*found)
 
 
 def test_frames_lie_wholly_inside_the_sound():
