@@ -3,7 +3,7 @@ import pytest
 
 from helpers import backbone, fine_tuning
 from helpers.fine_tuning import FineTuneConfig
-from helpers.still_set import Stills
+from helpers.stills import Stills
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def stills():
         image[24 * which : 24 * which + 24] += 120
     names = np.array([f"{n}.png" for n in range(64)])
     parts = np.where(np.arange(64) < 48, "train", "public")
-    return Stills(images, label, np.full(64, ""), parts, names, classes=("above", "below"))
+    return Stills(images, label, parts, names, classes=("above", "below"))
 
 
 @pytest.fixture(scope="module")
