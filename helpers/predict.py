@@ -13,7 +13,7 @@ import sys
 
 import numpy as np
 
-from helpers import backbone, bundle_reading, clip_features, detection, finished, voice, windows
+from helpers import backbone, bundle, clip_features, detection, finished, voice, windows
 from helpers.bundle import export
 from helpers.exclusions import ClipError
 from helpers.prediction import WORDS, Part, Prediction, remarks
@@ -73,7 +73,7 @@ class Predictor:
             return cls(*finished.family(path, fold, {"video": video, "audio": audio}), threshold=threshold)
         if fold is not None or video or audio:
             raise ValueError("fold, video and audio choose from folders; what is in a file was chosen when it was made")
-        return cls(*bundle_reading.read(path), threshold=threshold)
+        return cls(*bundle.read(path), threshold=threshold)
 
     def _warm_up(self):
         """Loads and compiles all that a short clip needs."""

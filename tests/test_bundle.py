@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from no_tensorflow import hide
 
-from helpers import bundle, bundle_reading, config, predict, runtime, synthetic, training
+from helpers import bundle, config, predict, runtime, synthetic, training
 
 ASK = """
 import json, sys
@@ -144,7 +145,7 @@ def test_all_folds_are_packed_where_they_are_asked_for(small_runs, clip, tmp_pat
 
 def test_a_fusion_alone_is_packed_with_a_warning(small_runs, tmp_path):
     folder = shutil.copytree(small_runs[0] / "fusion", tmp_path / "fusion")
-    read = bundle_reading.read(predict.export(folder, tmp_path / "model.zip"))
+    read = bundle.read(predict.export(folder, tmp_path / "model.zip"))
     assert list(read[0]) == ["fusion"] and "No video subsystem was exported" in read[2][0]
 
 
@@ -154,10 +155,10 @@ def test_half_precision_is_tried_first_and_refused_where_it_changes_an_answer(sm
         predict.export(folder / "audio", tmp_path / "half.zip", half=True)
     half = predict.export(folder / "audio", tmp_path / "half.zip", half=True, check=features)
     assert half.stat().st_size < audio.stat().st_size
-    (mine, *_), (other, *_) = bundle_reading.read(audio), bundle_reading.read(half)
+    (mine, *_), (other, *_) = bundle.read(audio), bundle.read(half)
     inputs = features.inputs(streams=("audio",))
     assert np.allclose(mine["audio"].answer(inputs)[0], other["audio"].answer(inputs)[0], atol=0.01)
-    monkeypatch.setattr(bundle, "arrays", lambda data, shapes, half: [-w for w in mine["audio"].weights[0]])
+    monkeypatch.setattr(bundle, "_halved", lambda weights: [-w for w in weights])
     with pytest.raises(ValueError, match="half precision changes the audio model's answer to 01-01-"):
         predict.export(folder / "audio", tmp_path / "flipped.zip", half=True, check=features)
     assert not (tmp_path / "flipped.zip").exists()
@@ -200,42 +201,89 @@ def test_the_model_card_tells_data_protocol_accuracy_licence_and_limits(small_ru
     assert "models trained on it inherit that" in card(real)
 
 
-@pytest.mark.parametrize("name", ["../evil.weights", "/etc/passwd", "audio/../../evil.json", "audio/model.pkl", "C:x"])
+@pytest.mark.parametrize("name", ["../evil.npy", "/etc/passwd", "audio/../../evil.json", "audio/model.pkl", "C:x"])
 def test_a_member_that_belongs_in_none_is_refused_before_anything_is_read(name, audio, tmp_path):
     with pytest.raises(ValueError, match=r"a\.zip is no exported model, or was changed since: .* belongs in none"):
-        bundle_reading.read(rewrite(audio, tmp_path / "a.zip", {}, [(name, b"1")]))
+        bundle.read(rewrite(audio, tmp_path / "a.zip", {}, [(name, b"1")]))
 
 
 def test_a_bomb_is_refused_by_its_declared_size_and_one_that_lies_by_its_checksum(audio, tmp_path):
     bomb = rewrite(audio, tmp_path / "a.zip", {"audio/summary.json": lambda _: b" " * (50 << 20)})
     assert bomb.stat().st_size < 1 << 20
     with pytest.raises(ValueError, match=r"audio/summary.json would unpack to 52 MB"):
-        bundle_reading.read(bomb)
+        bundle.read(bomb)
     data = bomb.read_bytes()
     at = data.rindex((50 << 20).to_bytes(4, "little"))  # the size in the archive's directory
     bomb.write_bytes(data[:at] + (1000).to_bytes(4, "little") + data[at + 4 :])
     with pytest.raises(ValueError, match="Bad CRC-32"):
-        bundle_reading.read(bomb)
-    many = rewrite(audio, tmp_path / "b.zip", {}, [(f"video/fold_{k}.weights", b"") for k in range(1, 80)])
+        bundle.read(bomb)
+    many = rewrite(
+        audio, tmp_path / "b.zip", {}, [(f"video/fold_{k}/{n}.npy", b"") for k in range(1, 80) for n in range(80)]
+    )
     with pytest.raises(ValueError, match="members"):
-        bundle_reading.read(many)
+        bundle.read(many)
 
 
-def _shorten(about):
-    about["models"]["audio"]["shapes"][2][0] += 1
+def first_format(path, to, changes):
+    """An exported file as it was made before: the arrays of a fold as one member, their shapes in bundle.json."""
+    with zipfile.ZipFile(path) as old:
+        names = [name for name in old.namelist() if name.endswith(".npy")]
+        arrays = [np.load(io.BytesIO(old.read(f"audio/fold_1/{number}.npy"))) for number in range(len(names))]
+        about = json.loads(old.read("bundle.json")) | {"format": 1, "half": False}
+        about["models"]["audio"]["shapes"] = [list(array.shape) for array in arrays]
+        members = {name: old.read(name) for name in old.namelist() if name not in names}
+    members["audio/fold_1.weights"] = b"".join(array.astype("<f4").tobytes() for array in arrays)
+    members["bundle.json"] = json.dumps(about).encode()
+    with zipfile.ZipFile(to, "w") as new:
+        for name, content in members.items():
+            new.writestr(name, changes.get(name, lambda content: content)(content))
+    return to
 
 
-def _turn(about):
-    shapes = about["models"]["audio"]["shapes"]
-    shapes[2] = shapes[2][::-1]
+def test_a_file_of_the_first_format_is_read_too_and_must_be_whole(audio, tmp_path):
+    (mine, *_), (other, *_) = bundle.read(audio), bundle.read(first_format(audio, tmp_path / "a.zip", {}))
+    assert all(np.array_equal(a, b) for a, b in zip(mine["audio"].weights[0], other["audio"].weights[0]))
+
+    def longer(about):
+        about["models"]["audio"]["shapes"][2][0] += 1
+
+    for member, change in (("bundle.json", edit(longer)), ("audio/fold_1.weights", lambda content: content + b"1234")):
+        with pytest.raises(ValueError, match=r"a\.zip is no exported model, or was changed since"):
+            bundle.read(first_format(audio, tmp_path / "a.zip", {member: change}))
+
+
+def array(change):
+    """A function that changes a member's array."""
+
+    def apply(content):
+        buffer = io.BytesIO()
+        np.save(buffer, change(np.load(io.BytesIO(content))))
+        return buffer.getvalue()
+
+    return apply
+
+
+def header(shape):
+    """A function that makes a member say another shape than its numbers have."""
+
+    def apply(content):
+        buffer = io.BytesIO()
+        np.lib.format.write_array_header_1_0(buffer, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        return buffer.getvalue() + content[128:]
+
+    return apply
 
 
 @pytest.mark.parametrize(
     "member, change, words",
     [
-        ("bundle.json", edit(_shorten), "weights have another size than bundle.json says"),
-        ("bundle.json", edit(_turn), "other shapes than its configuration"),
-        ("bundle.json", edit(lambda about: about.update(format=2)), "its format is 2"),
+        ("audio/fold_1/2.npy", header((10**12,)), "another size, than its header says"),
+        ("audio/fold_1/2.npy", header((-(10**6), -(10**6))), "another size, than its header says"),
+        ("audio/fold_1/2.npy", array(lambda a: a.astype(object)), "than its header says"),
+        ("audio/fold_1/2.npy", array(lambda a: a.T), "other shapes than its configuration"),
+        ("audio/fold_1/2.npy", array(lambda a: a.astype("<f8")), "other numbers"),
+        ("audio/fold_1/2.npy", lambda content: content[:40], "changed since"),
+        ("bundle.json", edit(lambda about: about.update(format=3)), "its format is 3"),
         ("bundle.json", edit(lambda about: about.update(asked="video")), "it lacks 'video'"),
         ("bundle.json", edit(lambda about: about["models"]["audio"].update(temperature=0)), "temperature is 0"),
         ("bundle.json", edit(lambda about: about["models"]["audio"].update(threshold=7)), "a threshold of 7"),
@@ -254,8 +302,8 @@ def _turn(about):
         ("audio/config.json", edit(lambda run: run["audio"].update(gru_units=9)), "other shapes than its config"),
         ("audio/config.json", edit(lambda run: run["audio"].update(code="import os")), "changed since"),
         ("audio/config.json", edit(lambda run: run.update(model="fusion")), "not that of a audio model"),
-        ("audio/fold_1.weights", lambda content: content + b"1234", "another size"),
-        ("audio/fold_1.weights", lambda content: b"\xff" * len(content), "not all numbers"),
+        ("audio/fold_1/2.npy", lambda content: content + b"1234", "another size"),
+        ("audio/fold_1/2.npy", array(lambda a: a * np.nan), "not all numbers"),
         ("preprocessing.json", edit(lambda made: made["audio"].update(rate=10**12)), "has rate 1000000000000, not"),
         ("preprocessing.json", edit(lambda made: made["audio"].update(shell="rm")), "it lacks 'shell'"),
         ("preprocessing.json", edit(lambda made: made.update(audio=None)), "it lacks 'audio'"),
@@ -263,7 +311,7 @@ def _turn(about):
 )
 def test_a_tampered_file_is_refused_and_says_where(member, change, words, audio, tmp_path):
     with pytest.raises(ValueError, match=r"a\.zip is no exported model, or was changed since") as refused:
-        bundle_reading.read(rewrite(audio, tmp_path / "a.zip", {member: change}))
+        bundle.read(rewrite(audio, tmp_path / "a.zip", {member: change}))
     assert words in str(refused.value)
 
 
@@ -275,4 +323,4 @@ def test_a_damaged_file_and_one_of_another_kind_are_refused(audio, tmp_path):
         pass
     for name in ("half.zip", "text.zip", "other.zip"):
         with pytest.raises(ValueError, match=f"{name} is no exported model"):
-            bundle_reading.read(tmp_path / name)
+            bundle.read(tmp_path / name)
