@@ -129,30 +129,25 @@ def serve(predictor, host="127.0.0.1", port=None, wait=True):
     """
     from starlette.middleware import Middleware
 
-    desk = uploads.Desk()
-    gradio = _gradio()
+    desk, gradio = uploads.Desk(), _gradio()
     page = build(predictor, desk)
     fonts = ["system-ui", "sans-serif"]  # no font server hears of who opens the page
-    try:
-        _, address, _ = page.launch(
-            server_name=host,
-            server_port=port,
-            share=False,
-            ssr_mode=False,
-            quiet=True,
-            prevent_thread_lock=True,
-            max_file_size=uploads.MOST_BYTES,
-            footer_links=[],
-            theme=gradio.themes.Default(font=fonts, font_mono=["monospace"]),
-            app_kwargs={"middleware": [Middleware(uploads.Watched, desk=desk)]},
-        )
-        print(f"Open {address} in a browser; Ctrl+C ends it.", flush=True)
-        if wait:
-            page.block_thread()
-        return page, address
-    finally:
-        if wait:
-            desk.close()
+    _, address, _ = page.launch(
+        server_name=host,
+        server_port=port,
+        share=False,
+        ssr_mode=False,
+        quiet=True,
+        prevent_thread_lock=True,
+        max_file_size=uploads.MOST_BYTES,
+        footer_links=[],
+        theme=gradio.themes.Default(font=fonts, font_mono=["monospace"]),
+        app_kwargs={"middleware": [Middleware(desk.watch)]},
+    )
+    print(f"Open {address} in a browser; Ctrl+C ends it.", flush=True)
+    if wait:
+        page.block_thread()
+    return page, address
 
 
 def _gradio():

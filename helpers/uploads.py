@@ -4,7 +4,6 @@ import collections
 import contextlib
 import json
 import pathlib
-import shutil
 import threading
 
 from helpers import media
@@ -74,17 +73,31 @@ class Desk:
     def __init__(self):
         self._lock, self._arriving, self._due = threading.Lock(), 0, collections.Counter()
 
-    def arriving(self):
-        """An upload begins."""
-        with self._lock:
-            self._arriving += 1
+    def watch(self, app):
+        """An ASGI app, of which every upload is counted: an upload's answer is the JSON list of its files."""
 
-    def arrived(self, paths):
-        """It has ended, and left these files."""
-        with self._lock:
-            self._arriving -= 1
-            self._due.update(map(str, paths))
-            self._sweep()
+        async def watched(scope, receive, send):
+            if (
+                scope["type"] != "http"
+                or scope["method"] != "POST"
+                or not scope["path"].rstrip("/").endswith("/upload")
+            ):
+                return await app(scope, receive, send)
+            status, body, sent = 0, b"", ()
+
+            async def overhear(message):
+                nonlocal status, body
+                status, body = message.get("status", status), body + message.get("body", b"")
+                await send(message)
+
+            self._count(arriving=1)
+            try:
+                await app(scope, receive, overhear)
+                sent = json.loads(body) if status == 200 else ()
+            finally:
+                self._count(arriving=-1, sent=sent)
+
+        return watched
 
     @contextlib.contextmanager
     def lend(self, path):
@@ -93,57 +106,20 @@ class Desk:
         Raises:
             ClipError: no such file was uploaded here, or it was answered already.
         """
-        path = str(path)
-        with self._lock:
-            if self._due[path] < 1:
-                raise ClipError(f"{pathlib.PurePath(path).name}: is not here any more; drop it once again")
+        if self._due[str(path)] < 1:
+            raise ClipError(f"{pathlib.PurePath(path).name}: is not here any more; drop it once again")
         try:
             yield pathlib.Path(path)
         finally:
-            with self._lock:
-                self._due[path] -= 1
-                self._sweep()
+            self._count(answered=[str(path)])
 
-    def _sweep(self):
-        if self._arriving:
-            return
-        for path in [path for path, due in self._due.items() if due < 1]:
-            del self._due[path]
-            pathlib.Path(path).unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # its folder, named by its content, holds nothing else
-                pathlib.Path(path).parent.rmdir()
-
-    def close(self):
-        """Deletes all that is left."""
+    def _count(self, arriving=0, sent=(), answered=()):
         with self._lock:
-            for path in self._due:
-                shutil.rmtree(pathlib.Path(path).parent, ignore_errors=True)
-            self._due.clear()
-
-
-class Watched:
-    """ASGI middleware that tells a Desk of every upload: the upload's answer is the JSON list of its files."""
-
-    def __init__(self, app, desk):
-        self._app, self._desk = app, desk
-
-    async def __call__(self, scope, receive, send):
-        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].rstrip("/").endswith("/upload"):
-            await self._app(scope, receive, send)
-            return
-        status, body = [], []
-
-        async def overhear(message):
-            if message["type"] == "http.response.start":
-                status.append(message["status"])
-            body.append(message.get("body", b""))
-            await send(message)
-
-        self._desk.arriving()
-        paths = []
-        try:
-            await self._app(scope, receive, overhear)
-            if status == [200]:
-                paths = json.loads(b"".join(body))
-        finally:
-            self._desk.arrived(paths)
+            self._arriving += arriving
+            self._due.update(sent)
+            self._due.subtract(answered)
+            for path in [path for path, due in self._due.items() if due < 1 and not self._arriving]:
+                del self._due[path]
+                pathlib.Path(path).unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # its folder, named by its content, holds nothing else
+                    pathlib.Path(path).parent.rmdir()

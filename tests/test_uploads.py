@@ -17,9 +17,31 @@ def put(folder, name="clip.mp4"):
     return path
 
 
-def arrive(desk, path):
-    desk.arriving()
-    desk.arrived([path])
+def arrive(desk, path, meanwhile=None):
+    """An upload of a file; `meanwhile` is called when it is written and not yet answered."""
+    body = json.dumps([str(path)]).encode()
+    assert request(desk, "/gradio_api/upload", 200, body, meanwhile) == body
+
+
+def request(desk, path, status, body, meanwhile=None):
+    """One request through the desk, of an app that answers so."""
+
+    async def app(scope, receive, send):
+        if meanwhile:
+            meanwhile()
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        half = len(body) // 2
+        await send({"type": "http.response.body", "body": body[:half], "more_body": True})
+        await send({"type": "http.response.body", "body": body[half:]})
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": path}
+    asyncio.run(desk.watch(app)(scope, None, send))
+    return b"".join(message.get("body", b"") for message in sent)
 
 
 def test_an_ordinary_clip_and_a_sound_pass(tmp_path):
@@ -104,11 +126,13 @@ def test_nothing_is_deleted_under_an_upload_that_is_on_its_way(tmp_path):
     """The same clip may be what arrives: then it is already written, and not yet known."""
     desk, path = uploads.Desk(), put(tmp_path)
     arrive(desk, path)
-    desk.arriving()
-    with desk.lend(path):
-        pass
-    assert path.exists()
-    desk.arrived([path])
+
+    def answered():
+        with desk.lend(path):
+            pass
+        assert path.exists()
+
+    arrive(desk, path, answered)
     with desk.lend(path):
         pass
     assert not path.exists()
@@ -121,37 +145,23 @@ def test_a_path_that_nobody_uploaded_is_neither_read_nor_deleted(tmp_path):
     for path in (secret, tmp_path / "c0ffee" / ".." / "c0ffee" / "mine.mp4", "../../etc/passwd", ""):
         with pytest.raises(ClipError, match="drop it once again"), desk.lend(path):
             pass
-    desk.close()
-    assert not (tmp_path / "c0ffee").exists()
+    assert secret.exists()
 
 
-def request(desk, path, status, body):
-    """One request through the middleware, of an app that answers so."""
-
-    async def app(scope, receive, send):
-        await send({"type": "http.response.start", "status": status, "headers": []})
-        half = len(body) // 2
-        await send({"type": "http.response.body", "body": body[:half], "more_body": True})
-        await send({"type": "http.response.body", "body": body[half:]})
-
-    sent = []
-
-    async def send(message):
-        sent.append(message)
-
-    scope = {"type": "http", "method": "POST", "path": path}
-    asyncio.run(uploads.Watched(app, desk)(scope, None, send))
-    return b"".join(message.get("body", b"") for message in sent)
-
-
-def test_the_middleware_hears_of_uploads_and_changes_nothing(tmp_path):
+def test_what_is_no_upload_or_was_refused_is_not_counted(tmp_path):
     desk, path = uploads.Desk(), put(tmp_path)
     answer = json.dumps([str(path)]).encode()
-    assert request(desk, "/gradio_api/upload", 200, answer) == answer
-    with desk.lend(path):
-        pass
-    assert not path.exists()
     for where, status, body in (("/gradio_api/upload", 413, b"too large"), ("/gradio_api/queue/join", 200, answer)):
         assert request(desk, where, status, body) == body
         with pytest.raises(ClipError), desk.lend(path):
             pass
+
+
+def test_an_upload_that_fails_holds_nothing_up(tmp_path):
+    desk, path = uploads.Desk(), put(tmp_path)
+    arrive(desk, path)
+    with pytest.raises(ValueError, match="broken off"):
+        request(desk, "/gradio_api/upload", 200, b"[", lambda: (_ for _ in ()).throw(ValueError("broken off")))
+    with desk.lend(path):
+        pass
+    assert not path.exists()
