@@ -89,74 +89,51 @@ def result(name):
     return json.loads((runtime.PROJECT / "docs" / "results" / f"{name}.json").read_text())
 
 
-def published():
-    """The committed ablation: DataFrame, one row an experiment; accuracy and UAR in per cent, and what was trained.
-
-    `luna2022` has all its five folds; `random` those of its ten that the column says. 40 epochs, one seed. The gain is
-    over "everything" on the same clips, with its 95 % interval over people (luna2022) or clips (random).
-    """
-    import pandas as pd
-
-    rows = {}
-    for name in ablation():
-        row = {}
-        for protocol in ("luna2022", "random"):
-            found = _found(f"beyond-audio-{protocol}-{slug(name)}-{TRAINING['epochs']}")
-            if found:
-                row[f"{protocol}, accuracy"] = round(100 * found["average"], 2)
-                row[f"{protocol}, UAR"] = round(100 * found["uar"], 2)
-                row[f"{protocol}, gain"] = _gain(found)
-                row[f"{protocol}, folds"] = found["folds"]
-                row["parameters"] = found["parameters"]
-        if row:
-            rows[name] = row
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def _gain(found):
-    if "against_everything" not in found:
-        return ""
-    seen, low, high = (100 * share for share in found["against_everything"])
-    return f"{seen:+.1f} ({low:+.1f} to {high:+.1f})"
-
-
-# What a reader calls it: its files in docs/results, by protocol.
+# What a reader calls it: its name in docs/results, whose * is the protocol.
 HEADLINE = {
-    "voice: the thesis' network": {"luna2022": "audio-luna2022", "random": "audio-random"},
-    "voice: functionals, support vectors": {p: f"shallow-audio-{p}" for p in ("luna2022", "random")},
-    "voice: functionals, linear discriminant": {p: f"shallow-linear-{p}" for p in ("luna2022", "random")},
-    "voice: support vectors, speaker guessed": {p: f"shallow-audio-known-{p}" for p in ("luna2022", "random")},
-    "voice: linear discriminant, speaker guessed": {p: f"shallow-linear-known-{p}" for p in ("luna2022", "random")},
-    "voice: everything here": {p: f"beyond-voice-{p}" for p in ("luna2022", "random")},
-    "voice: all of these together": {p: f"beyond-voices-{p}" for p in ("luna2022", "random")},
-    "face: action units": {p: f"shallow-video-{p}" for p in ("luna2022", "random")},
-    "fusion: all of these": {p: f"beyond-fusion-{p}" for p in ("luna2022", "random")},
-    "voice, person by person": {p: f"beyond-voices-{p}-per-person" for p in ("luna2022", "random")},
-    "face, person by person": {p: f"shallow-video-{p}-per-person" for p in ("luna2022", "random")},
-    "fusion, person by person": {p: f"beyond-fusion-{p}-per-person" for p in ("luna2022", "random")},
+    "voice: the thesis' network": "audio-*",
+    "voice: functionals, support vectors": "shallow-audio-*",
+    "voice: functionals, linear discriminant": "shallow-linear-*",
+    "voice: support vectors, speaker guessed": "shallow-audio-known-*",
+    "voice: linear discriminant, speaker guessed": "shallow-linear-known-*",
+    "voice: everything here": "beyond-voice-*",
+    "voice: all of these together": "beyond-voices-*",
+    "face: action units": "shallow-video-*",
+    "fusion: all of these": "beyond-fusion-*",
+    "voice, person by person": "beyond-voices-*-per-person",
+    "face, person by person": "shallow-video-*-per-person",
+    "fusion, person by person": "beyond-fusion-*-per-person",
 }
 
 
-def headline():
-    """The committed results on all 24 actors: DataFrame, accuracy, its 95 % interval and UAR in per cent."""
+def results(rows=HEADLINE):
+    """Committed results on all 24 actors, both protocols side by side.
+
+    Args:
+        rows: {name of the row: name in docs/results, whose * is the protocol}.
+
+    Returns:
+        DataFrame in per cent: accuracy, its 95 % interval over people (luna2022) or clips (random), UAR, for a row of
+        the ablation the gain over "everything" on the same clips; and the folds, and the network's parameters. A row
+        of which there is no result is left out.
+    """
     import pandas as pd
 
-    rows = {}
-    for label, files in HEADLINE.items():
-        row = {}
-        for protocol, name in files.items():
-            found = _found(name)
-            if found:
-                low, high = found["accuracy_interval"]
-                row[f"{protocol}, accuracy"] = f"{100 * found['average']:.2f}"
-                row[f"{protocol}, 95 %"] = f"{100 * low:.1f} to {100 * high:.1f}"
-                row[f"{protocol}, UAR"] = f"{100 * found['uar']:.2f}"
-        rows[label] = row
-    return pd.DataFrame.from_dict(rows, orient="index").fillna("")
-
-
-def _found(name):
-    try:
-        return result(name)
-    except FileNotFoundError:
-        return None
+    found = {}
+    for label, name in rows.items():
+        found[label] = {}
+        for protocol in ("luna2022", "random"):
+            try:
+                summary = result(name.replace("*", protocol))
+            except FileNotFoundError:
+                continue
+            low, high = summary["accuracy_interval"]
+            row = {"accuracy": f"{100 * summary['average']:.2f}", "95 %": f"{100 * low:.1f} to {100 * high:.1f}"}
+            row |= {"UAR": f"{100 * summary['uar']:.2f}"}
+            if "against_everything" in summary:
+                row["gain"] = "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * x for x in summary["against_everything"]))
+            found[label] |= {f"{protocol}, {column}": value for column, value in row.items()}
+            found[label][f"{protocol}, folds"] = summary["folds"]
+            if "parameters" in summary:
+                found[label]["parameters"] = f"{summary['parameters']:,}"
+    return pd.DataFrame.from_dict(found, orient="index").fillna("")

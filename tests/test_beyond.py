@@ -29,8 +29,10 @@ def test_an_unknown_result_is_missed_by_name():
 
 
 def test_the_committed_ablation_has_a_command_and_a_seed_and_settings_that_can_be_trained_again():
-    table = beyond.published()
-    assert "everything" in table.index and table.loc["everything", "luna2022, folds"] == 5
+    table = beyond.results({name: f"beyond-audio-*-{beyond.slug(name)}-40" for name in [*beyond.ablation(), "nothing"]})
+    assert table.loc["everything", "luna2022, folds"] == 5 and table.loc["everything", "random, accuracy"] == "82.22"
+    assert table.loc["no augmentation", "luna2022, gain"] == "-7.2 (-10.2 to -4.2)"
+    assert "nothing" not in table.index and (table.parameters != "").all()
     for path in RESULTS.glob("beyond-*.json"):
         stored = json.loads(path.read_text())
         assert (
@@ -51,7 +53,7 @@ def test_the_ablations_rows_were_trained_as_they_say():
 
 
 def test_the_headline_names_models_and_leaves_out_what_was_not_trained():
-    table = beyond.headline()
+    table = beyond.results()
     assert list(table.index) == list(beyond.HEADLINE)
     assert table.loc["voice: the thesis' network", "random, accuracy"] == "83.26"
     assert table.loc["face: action units", "luna2022, accuracy"] == "60.27"
