@@ -2,7 +2,7 @@
 
     python benchmarks/fer2013.py STILLS VGG16.h5 [--epochs 10] [--seed 0] [--weights OUT] [--result FILE.json]
 
-STILLS is FER2013: its csv, or the pictures, packed or not. Trained on the Training stills, tested once on PublicTest at the
+STILLS is FER2013: csv or pictures, packed or not. Trained on the Training stills, tested once on PublicTest at the
 last epoch; beside it a linear layer on the frozen ImageNet weights, in the same run.
 """
 

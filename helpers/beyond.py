@@ -23,14 +23,7 @@ CHANGES = {"stretch": 0.2, "warp": 0.12, "equaliser": 2.0, "noise_floor": 0.3, "
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """One row of the ablation.
-
-    Attributes:
-        name: what a reader calls it.
-        sound: AudioConfig.
-        network: SubsystemConfig.
-        train: TrainConfig.
-    """
+    """One row of the ablation, by the name a reader calls it."""
 
     name: str
     sound: AudioConfig

@@ -47,12 +47,14 @@ def functionals(samples, rate=RATE):
     Returns:
         float32 (1732,).
     """
+    from scipy.fft import dct
+
     if rate != RATE:
         raise ValueError(f"the sound has {rate} Hz; these contours want {RATE}")
     mel, rest = prosody.contours(np.pad(samples, FRAME // 2), rate, FRAME, HOP)
     kept = voice.loud(rest[:, prosody.NAMES.index("log energy")], PAUSE)
     whole, mel, rest = len(mel), mel[kept], rest[kept]
-    cepstra = _dct(mel)[:, :CEPSTRA]
+    cepstra = dct(mel, axis=1, norm="ortho")[:, :CEPSTRA]
     voiced = rest[:, 1] > 0.5
     spoken = voiced if voiced.sum() > 5 else np.ones(len(rest), dtype=bool)
     parts = [
@@ -73,12 +75,6 @@ def statistics(contours):
     rows += [(contours * times).mean(0), contours.argmax(0) / len(contours)]
     rows += [change.std(0), np.abs(change).mean(0), *np.percentile(change, (5, 95), axis=0)]
     return np.concatenate(rows)
-
-
-def _dct(mel):
-    from scipy.fft import dct
-
-    return dct(mel, axis=1, norm="ortho")
 
 
 def table(paths, workers=None, progress=True, speeds=None):

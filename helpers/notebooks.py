@@ -106,15 +106,6 @@ def run(path, settings=None, cwd=None, out=None, tell=print):
     return notebook
 
 
-def text(notebook):
-    """All that an executed notebook printed, without terminal colours."""
-    pieces = []
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            pieces.append(output.get("text", "") or output.get("data", {}).get("text/plain", ""))
-    return _plain("\n".join(pieces))
-
-
 def _plain(text):
     """Without terminal colours."""
     return re.sub(r"\x1b\[[0-9;]*m", "", text)

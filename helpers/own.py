@@ -3,7 +3,6 @@
 This is also the road to other corpora, such as AFEW (which needs a signed licence): list its clips in a csv.
 """
 
-import csv
 import pathlib
 
 from helpers import ravdess
@@ -57,27 +56,25 @@ def index(source):
 
 
 def _from_csv(source):
-    with open(source, newline="", encoding="utf-8-sig") as file:
-        table = csv.DictReader(file)
-        columns = {(name or "").strip().lower(): name for name in table.fieldnames or ()}
-        lacking = [name for name in ("path", "emotion") if name not in columns]
-        if lacking:
-            found = ", ".join(columns) or "nothing"
-            raise ValueError(
-                f"{source}: no column {' and '.join(lacking)}; found: {found}. Needed: path,emotion,speaker"
-            )
-        entries, lines = [], {}
-        for values in table:
-            entry = {name: (values[columns[name]] or "").strip() for name in columns if name}
-            entry = {"speaker": "", "audio": ""} | entry
-            where = f"{source}, line {table.line_num}"
-            if not entry["path"] or not entry["emotion"]:
-                raise ValueError(f"{where}: {'path' if not entry['path'] else 'emotion'} is empty")
-            if entry["path"] in lines:
-                raise ValueError(f"{where}: {entry['path']} stands in line {lines[entry['path']]} already")
-            lines[entry["path"]] = table.line_num
-            entries.append(entry)
-    return entries
+    import pandas as pd
+
+    options = {"dtype": str, "keep_default_na": False, "index_col": False, "encoding": "utf-8-sig"}
+    try:
+        table = pd.read_csv(source, **options).fillna("")
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise ValueError(f"{source} is no csv of path,emotion,speaker: {error}") from error
+    table = table.rename(columns=lambda name: str(name).strip().lower()).apply(lambda column: column.str.strip())
+    lacking = [name for name in ("path", "emotion") if name not in table]
+    if lacking:
+        found = ", ".join(table.columns)
+        raise ValueError(f"{source}: no column {' and '.join(lacking)}; found: {found}. Needed: path,emotion,speaker")
+    for name in ("path", "emotion"):
+        if (table[name] == "").any():
+            raise ValueError(f"{source}, row {(table[name] == '').argmax() + 1}: {name} is empty")
+    if table.path.duplicated().any():
+        row = table.path.duplicated().argmax()
+        raise ValueError(f"{source}, row {row + 1}: {table.path[row]} stands in an earlier row already")
+    return [{"speaker": "", "audio": ""} | entry for entry in table.to_dict("records")]
 
 
 def _from_folders(root):

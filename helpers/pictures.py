@@ -5,11 +5,14 @@ import numpy as np
 from helpers.plots import _axes
 
 
+def _spread(frames, n):
+    return np.linspace(0, len(frames) - 1, min(n, len(frames))).round().astype(int)
+
+
 def face_strip(track, n=10, ax=None, title=None):
     """n of a FaceTrack's faces side by side, with their times."""
     ax = _axes(ax, 10, 1.6)
-    rows = np.linspace(0, len(track.frames) - 1, min(n, len(track.frames))).round().astype(int)
-    size = track.frames.shape[1]
+    rows, size = _spread(track.frames, n), track.frames.shape[1]
     ax.imshow(np.concatenate(list(track.frames[rows]), axis=1))
     ax.set_xticks((np.arange(len(rows)) + 0.5) * size, [f"{t:.2f} s" for t in track.times[rows]])
     ax.set_yticks([])
@@ -21,8 +24,7 @@ def frames_with_boxes(frames, boxes, times, n=6, ax=None, title=None):
     """n of a clip's frames side by side, each with its face's box (top, right, bottom, left) and its time in s."""
     import matplotlib.patches
 
-    rows = np.linspace(0, len(frames) - 1, min(n, len(frames))).round().astype(int)
-    ax = _axes(ax, 12, 1.6)
+    rows, ax = _spread(frames, n), _axes(ax, 12, 1.6)
     height, width = frames[0].shape[:2]
     ax.imshow(np.concatenate([frames[row] for row in rows], axis=1))
     for place, (top, right, bottom, left) in enumerate(boxes[row] for row in rows):
@@ -68,16 +70,11 @@ def attended_faces(track, weights, n=12, ax=None, title=None):
         track: FaceTrack of T faces.
         weights: (T,), attention of each.
     """
-    ax = _axes(ax, 12, 2.2)
-    rows = np.linspace(0, len(track.frames) - 1, min(n, len(track.frames))).round().astype(int)
-    size = track.frames.shape[1]
-    ax.imshow(np.concatenate(list(track.frames[rows]), axis=1))
-    middles = (np.arange(len(rows)) + 0.5) * size
-    ax.bar(middles, -size * weights[rows] / max(weights), 0.8 * size, color="C0", alpha=0.7)
+    ax = face_strip(track, n, _axes(ax, 12, 2.2), title or "Attention to each face; dotted: equal weights")
+    rows, size = _spread(track.frames, n), track.frames.shape[1]
+    ax.bar((np.arange(len(rows)) + 0.5) * size, -size * weights[rows] / max(weights), 0.8 * size, color="C0", alpha=0.7)
     ax.axhline(-size / len(weights) / max(weights), color="black", linestyle="dotted", linewidth=1)
-    ax.set_xticks(middles, [f"{t:.2f} s" for t in track.times[rows]])
-    ax.set(yticks=[], xlim=(0, size * len(rows)), ylim=(size, -1.05 * size))
-    ax.set_title(title or "Attention to each face; dotted: equal weights")
+    ax.set(xlim=(0, size * len(rows)), ylim=(size, -1.05 * size))
     return ax
 
 

@@ -36,7 +36,8 @@ def write(path, prediction, out):
     seconds = max(_length(prediction), 0.2)
     rate = RATE if seconds <= LONG else SLOW_RATE
     shown = prediction.faces is not None
-    pictures = _pictures(path, rate) if shown else _nothing(round(seconds * rate))
+    nothing = np.full((HEIGHT // 2, BLANK, 3), 245, dtype=np.uint8), 1.0
+    pictures = _pictures(path, rate) if shown else itertools.repeat(nothing, max(1, round(seconds * rate)))
     part = out.with_name(f".{out.stem}.{os.getpid()}.part")
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -64,11 +65,6 @@ def _pictures(path, rate):
         height, width = picture.gray.shape
         scale = HEIGHT / height
         yield film.resized(picture, (max(2, round(width * scale / 2) * 2), HEIGHT)), scale
-
-
-def _nothing(count):
-    for _ in range(max(1, count)):
-        yield np.full((HEIGHT // 2, BLANK, 3), 245, dtype=np.uint8), 1.0
 
 
 def _annotated(first, scale, rest, prediction, seconds, rate):

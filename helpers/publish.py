@@ -9,7 +9,6 @@ import sys
 
 from helpers.runtime import PROJECT
 
-PLACEHOLDER = "OWNER/NAME"
 _NAME = r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+"
 # The one place that says where: the others are stamped from it.
 _HOME = re.compile(rf'(?<=Repository = "https://github\.com/)({_NAME})(?=")')
@@ -19,11 +18,6 @@ _MARKS = (
     re.compile(rf'(?<=repository-code: "https://github\.com/)({_NAME})(?=")'),
     re.compile(rf'(?<=REPO = \\")({_NAME})(?=\\")'),  # in a notebook's JSON
 )
-
-
-def where(project=PROJECT):
-    """Owner and name of the published suite, as pyproject.toml has it; OWNER/NAME before it is published."""
-    return _HOME.search((pathlib.Path(project) / "pyproject.toml").read_text(encoding="utf-8"))[1]
 
 
 def stamped(project=PROJECT):

@@ -5,7 +5,8 @@ import pathlib
 
 import numpy as np
 
-from helpers import backbone, evaluation, fold, runtime, speech, training, voice
+from helpers import backbone, evaluation, runtime, speech, training, voice
+from helpers.trained import network
 
 SNRS = (20, 10, 0)  # dB
 SIZE = 48  # px, of a black face: all faces of one size, black, are one embedding
@@ -77,9 +78,7 @@ def predictions(run, features, inputs):
     streams = training.MODELS[settings["model"]]
     row_of = {clip_id: row for row, clip_id in enumerate(features.clip_id.tolist())}
     inputs = {name: values for name, values in inputs.items() if name.removesuffix("_length") in streams}
-    dims = {stream: inputs[stream].shape[-1] for stream in streams}
-    blank = {stream: (np.zeros(dim, "float32"), np.ones(dim, "float32")) for stream, dim in dims.items()}
-    model, parts = fold.assemble(settings, dims, blank), []
+    model, parts = network(settings, {stream: inputs[stream].shape[-1] for stream in streams}), []
     for number, part in stored.groupby("fold"):
         model.load_weights(run / f"fold_{number}" / "model.keras")
         rows = [row_of[clip_id] for clip_id in part.clip_id]
@@ -127,11 +126,10 @@ def _noisy(features, clips, config, seed, snrs):
 
 
 def _padded(clips):
+    import keras
+
     length = np.array([len(steps) for steps in clips], dtype=np.int32)  # not the old one: less is silence now
-    audio = np.zeros((len(clips), length.max(), clips[0].shape[1]), dtype=np.float32)
-    for row, steps in zip(audio, clips):
-        row[: len(steps)] = steps
-    return {"audio": audio, "audio_length": length}
+    return {"audio": keras.utils.pad_sequences(clips, dtype="float32", padding="post"), "audio_length": length}
 
 
 def _dark(inputs, vgg16, seed):

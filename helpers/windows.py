@@ -102,6 +102,8 @@ def batches(clip, windows, streams):
         (inputs, n): right-padded as in `FeatureSet.inputs`, the first n rows being the next n windows; the rest of
         the batch repeats the first of them.
     """
+    import keras
+
     whole = in_one_piece(clip)
     at_once, lengths = 1 if whole else AT_ONCE, sizes(clip.made_with, whole)
     for at in range(0, len(windows), at_once):
@@ -112,10 +114,8 @@ def batches(clip, windows, streams):
             parts = [values[window.steps[stream]] for window in part]
             parts += [parts[0]] * (at_once - len(parts))
             length = np.array([len(steps) for steps in parts], dtype=np.int32)
-            padded = np.zeros((at_once, max(lengths[stream], length.max()), values.shape[1]), dtype=np.float32)
-            for row, steps in zip(padded, parts):
-                row[: len(steps)] = steps
-            inputs |= {stream: padded, f"{stream}_length": length}
+            padding = {"maxlen": max(lengths[stream], length.max()), "dtype": "float32", "padding": "post"}
+            inputs |= {stream: keras.utils.pad_sequences(parts, **padding), f"{stream}_length": length}
         yield inputs, len(part)
 
 

@@ -57,6 +57,13 @@ def solutions(stored):
     return [re.search(r"```python\n(.*?)```", answer, re.S)[1] for answer in folded]
 
 
+def printed(notebook):
+    """All that an executed notebook printed, without terminal colours."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    text = "\n".join(each.get("text", "") or each.get("data", {}).get("text/plain", "") for each in outputs)
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
 def command(*arguments, cwd, **env):
     environment = {**os.environ, "PYTHONPATH": str(runtime.PROJECT), **env}
     words = [sys.executable, "-m", "helpers.notebooks", "run", *map(str, arguments)]
@@ -66,7 +73,7 @@ def command(*arguments, cwd, **env):
 def test_settings_take_effect_after_the_parameters_cell(tmp_path):
     path = notebook(tmp_path, "N = 1\nNAME = 'a'", "print(N, NAME)")
     executed = notebooks.run(path, {"N": 7, "OTHER": 1}, cwd=tmp_path, tell=lambda line: None)
-    assert "7 a" in notebooks.text(executed)
+    assert "7 a" in printed(executed)
     assert "N = 7" not in path.read_text(), "the notebook itself is left as it is"
 
 
@@ -102,7 +109,7 @@ def test_values_are_read_as_python_or_else_as_text(tmp_path):
     path = notebook(tmp_path, "A = B = None\nA = 0\nB = 0", "print(repr(A), repr(B))")
     done = command(path, "--set", 'A=("x", 1.5)', "--set", "B=/some/where", "--out", ".", cwd=tmp_path)
     assert done.returncode == 0
-    assert "('x', 1.5) '/some/where'" in notebooks.text(nbformat.read(path, 4))
+    assert "('x', 1.5) '/some/where'" in printed(nbformat.read(path, 4))
 
 
 def in_order_settings(clips):
@@ -145,9 +152,9 @@ def test_every_table_and_figure_of_chapter_4_is_there(in_order):
         ("03_audio_subsystem", "76.52"),
         ("04_feature_fusion", "91.25"),
     ):
-        said = notebooks.text(executed[f"{name}.ipynb"])
+        said = printed(executed[f"{name}.ipynb"])
         assert average in said and "right with attention alone" in said and "one device" in said
-    compared = notebooks.text(executed["05_evaluation.ipynb"])
+    compared = printed(executed["05_evaluation.ipynb"])
     assert (
         "86.70" in compared and "actors never met" in compared and "here: fusion, synthetic clips (actor)" in compared
     )
@@ -178,7 +185,7 @@ def test_the_surest_wrong_answers_can_be_watched_and_heard(in_order):
 
 
 def test_a_reader_is_told_what_differs_from_the_thesis(in_order):
-    assert "GRU_UNITS 8 (512)" in notebooks.text(in_order[1]["02_video_subsystem.ipynb"])
+    assert "GRU_UNITS 8 (512)" in printed(in_order[1]["02_video_subsystem.ipynb"])
 
 
 def test_evaluation_takes_the_earlier_results_and_trains_nothing(in_order, clips):
@@ -238,7 +245,7 @@ def test_notebook_01_runs_alone_in_an_empty_folder(clips, cache, feature_set, tm
     (tmp_path / "cache").symlink_to(cache)
     executed = notebooks.run(FIRST, {"BACKUP": str(tmp_path)}, cwd=tmp_path, tell=lambda line: None)
     assert {path.name for path in tmp_path.glob("runs/demo/*.png")} == {"faces.png", "mfcc.png", "gallery.png"}
-    assert "FER2013 needs a Kaggle sign-in" in notebooks.text(executed), "what needs the reader is said"
+    assert "FER2013 needs a Kaggle sign-in" in printed(executed), "what needs the reader is said"
     assert len(mirror.zipfile.ZipFile(tmp_path / "emotion-cache.zip").namelist()) > 3 * 192
 
 
@@ -276,7 +283,7 @@ def test_each_notebook_runs_alone_with_nothing_lent_and_its_own_values(path, tmp
 def test_bad_clips_are_named_in_the_notebook_and_stop_nothing(bad_clips, tmp_path):
     root, _, expected = bad_clips
     executed = notebooks.run(FIRST, {"ROOT": str(root), "DATASET": "ravdess"}, cwd=tmp_path, tell=lambda line: None)
-    said = notebooks.text(executed)
+    said = printed(executed)
     assert f"left out: {len(expected)}" in said and "digital silence" in said and "no face in any" in said
 
 
@@ -294,7 +301,7 @@ def test_the_chain_runs_on_jax_where_tensorflow_cannot_be_imported(paths, clips,
     path = os.pathsep.join([str(blocker), str(runtime.PROJECT)])
     done = command(*words, "--out", "executed", *paths, cwd=tmp_path, PYTHONPATH=path, KERAS_BACKEND="jax")
     assert done.returncode == 0, done.stderr
-    assert "on jax" in notebooks.text(nbformat.read(tmp_path / "executed" / WITH_CLIPS[2].name, 4))
+    assert "on jax" in printed(nbformat.read(tmp_path / "executed" / WITH_CLIPS[2].name, 4))
     summary = json.loads((tmp_path / "runs" / "demo" / "fusion" / "summary.json").read_text())
     assert summary["backend"] == "jax" and summary["n"] == 192
 

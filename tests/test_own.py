@@ -72,8 +72,9 @@ def test_sound_may_lie_in_a_file_of_its_own_and_may_be_all_there_is(mine, tmp_pa
     "text, words",
     [
         ("file,emotion\na.mp4,sad\n", "no column path; found: file, emotion"),
-        ("path,emotion\na.mp4,\n", "line 2: emotion is empty"),
-        ("path,emotion\na.mp4,sad\na.mp4,sad\n", "line 3: a.mp4 stands in line 2 already"),
+        ("path,emotion\na.mp4,\n", "row 1: emotion is empty"),
+        ("path,emotion\na.mp4,sad\na.mp4,sad\n", "row 2: a.mp4 stands in an earlier row already"),
+        ("", "is no csv of path,emotion,speaker"),
         ("path,emotion\nno.mp4,sad\n", r"(?s)no usable clip in .*no such file: no.mp4"),
     ],
 )
