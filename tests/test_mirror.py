@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from helpers import cache as caches
-from helpers import features, manifest, mirror, runtime
+from helpers import features, manifest, mirror
 from helpers.download import DownloadError
 
 DRIVE_ID = "1AbCdEfGhIjKlMnOpQrStUvWxYz012345"
