@@ -1,4 +1,4 @@
-"""Finished runs and an exported file as an earlier version left them in tests/data/earlier: they keep loading."""
+"""Finished runs and an exported file as an earlier version left them in tests/earlier: they keep loading."""
 
 import json
 import pathlib
@@ -9,7 +9,7 @@ import pytest
 
 from helpers import fold, predict, training  # noqa: F401 - fold registers the suite's layers
 
-EARLIER = pathlib.Path(__file__).parent / "data" / "earlier"
+EARLIER = pathlib.Path(__file__).parent / "earlier"
 ANSWERS = json.loads((EARLIER / "answers.json").read_text())  # what that version answered to `clips`
 
 
