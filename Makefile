@@ -45,7 +45,7 @@ MODEL ?= $(firstword $(wildcard runs/$(RUN)/fusion-actor) runs/$(RUN)/fusion)
 PORT ?=
 app: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -r requirements-app.txt
-	@$(BIN)/python -m helpers.app "$(MODEL)" $(if $(PORT),--port $(PORT))
+	@$(BIN)/python -m helpers.predict.app "$(MODEL)" $(if $(PORT),--port $(PORT))
 
 test: setup
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
@@ -71,7 +71,7 @@ bench: setup
 	$(BIN)/python benchmarks/backbone.py
 
 publish: setup
-	@$(BIN)/python -m helpers.publish "$(REPO)"
+	@$(BIN)/python -m helpers.notebooks publish "$(REPO)"
 
 # New pins within requirements*.txt: resolved for Python 3.10 to 3.13 against Colab's versions.
 lock: setup

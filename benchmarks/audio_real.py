@@ -12,8 +12,11 @@ import json
 import pathlib
 import sys
 
-from helpers import features, ravdess, runtime, training
+from helpers import runtime
 from helpers.config import SubsystemConfig, TrainConfig
+from helpers.data import ravdess
+from helpers.features import building
+from helpers.training import cross_validation
 
 # 3 × 256 GRU, soft attention, batch normalisation, Adam, batch 64 are the defaults, and the thesis'.
 OPEN = {"epochs": 50, "learning_rate": 2e-3, "schedule": "cosine", "stretch": 0.2}
@@ -22,7 +25,7 @@ ARCHITECTURE = {"rnn_dropout": 0.3}
 
 def main():
     options = arguments(argparse.ArgumentParser(description=__doc__.splitlines()[0]))
-    result = training.cross_validate(
+    result = cross_validation.cross_validate(
         recordings(options.root),
         "audio",
         options.protocol,
@@ -54,7 +57,7 @@ def arguments(parser):
 
 def recordings(root):
     """Features of the 1440 spoken recordings: FeatureSet."""
-    return features.build(ravdess.index(root), runtime.workspace() / "cache", streams=("audio",))
+    return building.build(ravdess.index(root), runtime.workspace() / "cache", streams=("audio",))
 
 
 def write(path, numbers):

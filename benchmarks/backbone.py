@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from helpers import backbone
+from helpers.video import backbone
 
 
 def flops(model):

@@ -3,7 +3,8 @@
     python benchmarks/beyond_audio.py RAVDESS_FOLDER [--protocol luna2022] [--rows everything "no masks" …]
                                       [--per-person] [--seeds 1] [--epochs 40] [--max-folds 5] [--result docs/results]
 
-The rows are those of `helpers.beyond.ablation`, all of them by default. With more than one seed a row is the product of
+The rows are those of `helpers.beyond.recipe.ablation`, all of them by default. With more than one seed a row is the
+product of
 the seeds' answers. Each is set against "everything" on the same folds, which is trained where it is not yet. Resumable:
 the same command goes on with the next fold. KERAS_BACKEND=jax is the faster on a CPU.
 """
@@ -13,14 +14,19 @@ import dataclasses
 import json
 import pathlib
 
-from helpers import beyond, ensemble, features, people, ravdess, runtime, statistics, training
+from helpers import runtime
+from helpers.beyond import ensemble, recipe, speaker_normalisation
+from helpers.data import ravdess
+from helpers.evaluation import significance
+from helpers.features import building
+from helpers.training import cross_validation
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("root")
     parser.add_argument("--protocol", default="luna2022", choices=("random", "actor", "luna2022"))
-    parser.add_argument("--rows", nargs="+", default=list(beyond.ablation()))
+    parser.add_argument("--rows", nargs="+", default=list(recipe.ablation()))
     parser.add_argument("--per-person", action="store_true", help="everyone's clips by their own mean and spread")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int)
@@ -29,13 +35,13 @@ def main():
     parser.add_argument("--result", type=pathlib.Path)
     chosen = parser.parse_args()
     for name in chosen.rows:
-        results = train(chosen, beyond.ablation()[name])
+        results = train(chosen, recipe.ablation()[name])
         result = combined(results)
         summary = result.summary() | {"row": name, "seeds": chosen.seeds, "per_person": chosen.per_person}
         summary |= {"each_seed": [each.summary()["average"] for each in results]}
         if name != "everything":
-            whole = combined(train(chosen, beyond.ablation()["everything"]))
-            gain = statistics.difference(whole.predictions, result.predictions, summary["interval_by"])
+            whole = combined(train(chosen, recipe.ablation()["everything"]))
+            gain = significance.difference(whole.predictions, result.predictions, summary["interval_by"])
             summary |= {"against_everything": gain}
         shown = ("row", "protocol", "folds", "epochs", "each_seed", "average", "uar", "accuracy_interval")
         shown += ("against_everything",) * (name != "everything")
@@ -51,17 +57,17 @@ def combined(results):
 def train(chosen, row):
     """The row's cross-validation, once a seed: list of CVResult on the same folds."""
     clips = ravdess.index(chosen.root)
-    found = features.build(clips, runtime.workspace() / "cache", streams=("audio",), audio=row.sound)
+    found = building.build(clips, runtime.workspace() / "cache", streams=("audio",), audio=row.sound)
     if chosen.per_person:
-        found = people.standardised(found)
+        found = speaker_normalisation.standardised(found)
     parts = ravdess.folds(found, chosen.protocol)
     settings = dataclasses.replace(row.train, epochs=chosen.epochs or row.train.epochs)
     place = runtime.workspace() / "runs" / "beyond_audio" / (chosen.protocol + "-person" * chosen.per_person)
     options = {"train": settings, "audio": row.network, "parts": parts, "workers": chosen.workers}
     options["max_folds"] = chosen.max_folds
-    folders = [place / f"{beyond.slug(row.name)}-{settings.epochs}-{seed}" for seed in range(chosen.seeds)]
+    folders = [place / f"{recipe.slug(row.name)}-{settings.epochs}-{seed}" for seed in range(chosen.seeds)]
     return [
-        training.cross_validate(found, "audio", chosen.protocol, out=out, seed=seed, **options)
+        cross_validation.cross_validate(found, "audio", chosen.protocol, out=out, seed=seed, **options)
         for seed, out in enumerate(folders)
     ]
 
@@ -73,7 +79,7 @@ def keep(chosen, name, summary):
     command = f'KERAS_BACKEND=jax python benchmarks/beyond_audio.py ROOT --protocol {chosen.protocol} --rows "{name}"'
     summary |= {"command": command + f" --epochs {summary['epochs']}{seeds}{folds}{person}"}
     summary |= {"data": "RAVDESS, 1440 speech recordings"}
-    words = [f"beyond-audio-{chosen.protocol}-{beyond.slug(name)}-{summary['epochs']}"]
+    words = [f"beyond-audio-{chosen.protocol}-{recipe.slug(name)}-{summary['epochs']}"]
     words += [f"{chosen.seeds}-seeds"] * (chosen.seeds > 1) + ["per-person"] * chosen.per_person
     (chosen.result / f"{'-'.join(words)}.json").write_text(json.dumps(summary, indent=1) + "\n")
 

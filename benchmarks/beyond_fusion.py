@@ -4,11 +4,11 @@
                                        [--others all] [--joint concatenate gated cross] [--per-person]
                                        [--result docs/results]
 
-The networks are "everything" of `helpers.beyond.ablation`, once a seed, and the other rows that are named, once each;
+The networks are "everything" of `helpers.beyond.recipe.ablation`, once a seed, and the other rows that are named, once each;
 what `benchmarks/beyond_audio.py` has trained with the same options is taken from there. Where the thesis' network of
 `benchmarks/audio_real.py` has been trained on all folds, it is among the voices. `--joint` names networks of
 `benchmarks/beyond_joint.py` over voice and action units, with stream dropout 0.5, that join the fusion. All are joined
-as a product of probabilities, each to the power that fits the other folds (`helpers.ensemble`); `alike` is the accuracy
+as a product of probabilities, each to the power that fits the other folds (`helpers.beyond.ensemble`); `alike` is the accuracy
 with the same power for all.
 """
 
@@ -21,7 +21,11 @@ import beyond_audio
 import beyond_joint
 import shallow
 
-from helpers import beyond, ensemble, ravdess, runtime, statistics, training
+from helpers import runtime
+from helpers.beyond import ensemble, recipe
+from helpers.data import ravdess
+from helpers.evaluation import significance
+from helpers.training import cross_validation
 
 
 def main():
@@ -40,10 +44,10 @@ def main():
     if chosen.per_person and chosen.joint:
         parser.error("the networks over both streams are not trained person by person: --joint or --per-person")
     chosen.max_folds = None
-    networks = beyond_audio.train(chosen, beyond.ablation()["everything"])
-    names = list(beyond.ablation()) if chosen.others == ["all"] else chosen.others
+    networks = beyond_audio.train(chosen, recipe.ablation()["everything"])
+    names = list(recipe.ablation()) if chosen.others == ["all"] else chosen.others
     once = argparse.Namespace(**vars(chosen) | {"seeds": 1, "epochs": None})
-    others = [result for name in names for result in beyond_audio.train(once, beyond.ablation()[name])]
+    others = [result for name in names for result in beyond_audio.train(once, recipe.ablation()[name])]
     table = ravdess.index(chosen.root)
     machines = shallow.answers(shallow.streams(table, chosen.action_units), table, chosen.protocol, chosen.per_person)
     heard = [result for name, result in machines.items() if name not in ("video", "fusion")]
@@ -53,7 +57,7 @@ def main():
         model = "fusion" if name == "fusion" else "audio"
         joined = ensemble.combine(results, model) if len(results) > 1 else results[0]
         sexes = joined.predictions.clip_id.map(table.set_index("clip_id").sex)
-        by_sex = statistics.by_group(joined.predictions.assign(sex=sexes), "sex").accuracy
+        by_sex = significance.by_group(joined.predictions.assign(sex=sexes), "sex").accuracy
         summary = joined.summary() | {"sex_accuracy": by_sex.to_dict()}
         summary |= {"alike": ensemble.combine(results, model, fit=False).summary()["average"]}
         summary |= {"row": name, "per_person": chosen.per_person, "epochs": chosen.epochs}
@@ -80,7 +84,7 @@ def thesis(chosen):
     folder = runtime.workspace() / "runs" / "audio_real" / chosen.protocol
     if chosen.per_person or not (folder / "summary.json").is_file():
         return []
-    result = training.load(folder)
+    result = cross_validation.load(folder)
     return [result] if result.summary()["folds"] == result.about["folds_planned"] else []
 
 

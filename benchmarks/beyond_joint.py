@@ -13,10 +13,14 @@ import itertools
 import json
 import pathlib
 
-from helpers import action_units, beyond, features, ravdess, robustness, runtime, training
+from helpers import runtime
+from helpers.beyond import action_units, recipe, robustness
 from helpers.config import FusionConfig, SubsystemConfig
+from helpers.data import ravdess
+from helpers.features import building
+from helpers.training import cross_validation
 
-VOICE = beyond.ablation()["everything"]
+VOICE = recipe.ablation()["everything"]
 FACE = SubsystemConfig.video(cell="none", attention="soft", fc_units=64)  # of one step, its weight is 1
 
 
@@ -54,7 +58,7 @@ def main():
 def streams(root, units):
     """(FeatureSet of the richer voice and the action units, table of its clips)."""
     table = ravdess.index(root)
-    heard = features.build(table, runtime.workspace() / "cache", streams=("audio",), audio=VOICE.sound)
+    heard = building.build(table, runtime.workspace() / "cache", streams=("audio",), audio=VOICE.sound)
     table = table.set_index("clip_id").loc[heard.clip_id].reset_index()
     return action_units.beside(heard, action_units.read(units, table)), table
 
@@ -65,7 +69,7 @@ def train(both, kind, dropout, chosen):
     options = {"out": runtime.workspace() / "runs" / "beyond_joint" / name, "workers": chosen.workers}
     options |= {"train": dataclasses.replace(VOICE.train, epochs=chosen.epochs), "video": FACE, "audio": VOICE.network}
     options |= {"fusion": FusionConfig(kind=kind, stream_dropout=dropout)}
-    return training.cross_validate(both, "fusion", chosen.protocol, **options)
+    return cross_validation.cross_validate(both, "fusion", chosen.protocol, **options)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 from sklearn.preprocessing import StandardScaler
 
-from helpers import backbone, fine_tuning, runtime, stills
+from helpers import runtime
+from helpers.data import images
+from helpers.video import backbone, fine_tuning
 
 
 def scores(label, prediction):
@@ -37,7 +39,7 @@ def main():
     parser.add_argument("--weights", default=str(pathlib.Path(tempfile.gettempdir()) / "vgg16_faces.weights.h5"))
     parser.add_argument("--result", type=pathlib.Path)
     chosen = parser.parse_args()
-    pictures = stills.fer2013(chosen.stills)
+    pictures = images.fer2013(chosen.stills)
     if chosen.limit:
         kept = [np.flatnonzero(pictures.split == name)[:: 8000 // chosen.limit] for name in ("train", "public")]
         pictures = pictures.subset(np.concatenate(kept))

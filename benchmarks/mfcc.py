@@ -10,7 +10,8 @@ import time
 
 from joblib import Parallel, delayed
 
-from helpers import runtime, speech
+from helpers import runtime
+from helpers.audio import speech
 
 
 def one(path):

@@ -13,9 +13,9 @@ import time
 
 import numpy as np
 
-from helpers import training
 from helpers.config import SubsystemConfig, TrainConfig
-from helpers.feature_set import FeatureSet, OnDisk
+from helpers.features.feature_set import FeatureSet, OnDisk
+from helpers.training import cross_validation
 
 
 def generate(folder, clips, frames=25, dim=512):
@@ -47,7 +47,7 @@ def main():
         child.join()
         features = FeatureSet.load(folder / "features")
         start = time.perf_counter()
-        result = training.cross_validate(
+        result = cross_validation.cross_validate(
             features,
             "video",
             "actor",

@@ -15,7 +15,9 @@ import time
 
 import keras
 
-from helpers import film, predict, runtime
+from helpers import runtime
+from helpers.predict import predictor as predict
+from helpers.video import decoding
 
 
 def timed(work, *arguments):
@@ -37,7 +39,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         lengths = len(predictor.predict(clips[0]).samples) / 48_000
         joined = (clips * 20)[: max(1, round(60 / lengths))]
-        long = film.join(joined, pathlib.Path(folder) / "long.mp4", fps=30)
+        long = decoding.join(joined, pathlib.Path(folder) / "long.mp4", fps=30)
         answer, long_seconds = timed(predictor.predict, long)
     found = {
         "benchmark": "predict",

@@ -19,7 +19,8 @@ import time
 import face_recognition
 import numpy as np
 
-from helpers import faces, media, speech
+from helpers.audio import speech
+from helpers.video import decoding, faces
 
 
 def main():
@@ -99,7 +100,7 @@ def decode_only(path, threads):
 
 def prepare(path, threads=0):
     """Faces and MFCC of one clip, in one pass."""
-    sound = media.Sound()
+    sound = decoding.Sound()
     track = faces.track(path, sound=sound, threads=threads)
     return track, speech.mfcc(*speech.load(path, sound=sound))
 

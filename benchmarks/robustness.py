@@ -10,7 +10,11 @@ import argparse
 import itertools
 import json
 
-from helpers import config, datasets, features, robustness, runtime, training
+from helpers import config, runtime
+from helpers.beyond import robustness
+from helpers.data import datasets
+from helpers.features import building
+from helpers.training import cross_validation
 
 
 def main():
@@ -23,11 +27,11 @@ def main():
     parser.add_argument("--units", type=int, default=64)
     chosen = parser.parse_args()
     clips = datasets.load(chosen.dataset, chosen.root)
-    feature_set = features.build(clips, runtime.workspace() / "cache")
+    feature_set = building.build(clips, runtime.workspace() / "cache")
     damages = robustness.damaged(feature_set, clips, config.AudioConfig())
     for kind, dropout in itertools.product(("concatenate", "gated", "cross"), (0.0, 0.5)):
         out = runtime.workspace() / "runs" / "robustness" / f"{kind}-{dropout}"
-        training.cross_validate(
+        cross_validation.cross_validate(
             feature_set,
             "fusion",
             chosen.protocol,

@@ -2,7 +2,7 @@
 
     python benchmarks/shallow.py RAVDESS_FOLDER ACTION_UNITS.csv [--protocols luna2022 random] [--result FOLDER]
 
-Support vector machines and their late fusion (`helpers.ensemble`); "linear" is a discriminant analysis of the
+Support vector machines and their late fusion (`helpers.beyond.ensemble`); "linear" is a discriminant analysis of the
 functionals that hears each clip at three speeds; "…-known" first guesses which of the training's people speaks, and
 measures the clip against theirs. Each row once as it is and once with every person's rows standardised by their own
 mean and spread: that takes a person's clips but not their labels. RESULT keeps the summaries.
@@ -14,7 +14,9 @@ import pathlib
 import sys
 import time
 
-from helpers import action_units, ensemble, functionals, people, ravdess, runtime, shallow
+from helpers import runtime
+from helpers.beyond import action_units, baselines, ensemble, functionals, speaker_normalisation
+from helpers.data import ravdess
 
 
 def main():
@@ -50,18 +52,18 @@ def streams(table, units):
 
 def answers(found, table, protocol, person=False):
     """{name: CVResult} of `streams`; the fusion is of the support vector machines of voice and action units."""
-    rows = {name: people.rows(x, table.actor) if person else x for name, x in found.items()}
+    rows = {name: speaker_normalisation.rows(x, table.actor) if person else x for name, x in found.items()}
     plain = rows["audio"][:, functionals.SPEEDS.index(1.0)]
     asked = {
-        "audio": (plain, {"machine": shallow.support_vectors(10.0)}),
-        "video": (rows["video"], {"machine": shallow.support_vectors(3.0)}),
-        "linear": (rows["audio"], {"machine": shallow.discriminant()}),
+        "audio": (plain, {"machine": baselines.support_vectors(10.0)}),
+        "video": (rows["video"], {"machine": baselines.support_vectors(3.0)}),
+        "linear": (rows["audio"], {"machine": baselines.discriminant()}),
     }
     if not person:
-        asked["audio-known"] = (rows["audio"], {"machine": shallow.support_vectors(10.0), "recognise": True})
-        asked["linear-known"] = (rows["audio"], {"machine": shallow.discriminant(), "recognise": True})
+        asked["audio-known"] = (rows["audio"], {"machine": baselines.support_vectors(10.0), "recognise": True})
+        asked["linear-known"] = (rows["audio"], {"machine": baselines.discriminant(), "recognise": True})
     results = {
-        name: shallow.cross_validate(values, table, protocol, name=name, **options)
+        name: baselines.cross_validate(values, table, protocol, name=name, **options)
         for name, (values, options) in asked.items()
     }
     return results | {"fusion": ensemble.combine([results["audio"], results["video"]])}

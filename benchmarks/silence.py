@@ -13,8 +13,11 @@ import pathlib
 import joblib
 import numpy as np
 
-from helpers import prosody, ravdess, runtime, shallow, speech, voice
+from helpers import runtime
+from helpers.audio import descriptors, speech
+from helpers.beyond import baselines
 from helpers.config import AudioConfig
+from helpers.data import ravdess
 
 WHOLE = AudioConfig(frame=2048, hop=1024)
 BELOW = AudioConfig(rate=22_050, frame=940, hop=470)
@@ -26,8 +29,8 @@ def parts(path):
     found = {}
     for name, config in (("all bands", WHOLE), ("below 11 kHz", BELOW)):
         samples, rate = speech.load(path, config)
-        _, contours = prosody.contours(samples, rate, config.frame, config.hop)
-        spoken = voice.loud(contours[:, prosody.NAMES.index("log energy")], QUIET)
+        _, contours = descriptors.contours(samples, rate, config.frame, config.hop)
+        spoken = descriptors.loud(contours[:, descriptors.PROSODY.index("log energy")], QUIET)
         values = speech.mfcc(samples, rate, config)
         found[f"speech, {name}"] = _summary(values[spoken])
         if config is WHOLE:
@@ -55,7 +58,7 @@ def main():
     for name, values in streams.items():
         row = {"part": name, "numbers": values.shape[1]}
         for protocol in ("random", "luna2022"):
-            summary = shallow.cross_validate(values, table, protocol, name=name).summary()
+            summary = baselines.cross_validate(values, table, protocol, name=name).summary()
             row |= {f"{protocol} accuracy": round(100 * summary["average"], 2)}
             row |= {f"{protocol} interval": [round(100 * edge, 1) for edge in summary["accuracy_interval"]]}
         rows.append(row)

@@ -11,8 +11,10 @@ import json
 
 from audio_real import OPEN, arguments, recordings, write
 
-from helpers import ablation, published, runtime
+from helpers import runtime
 from helpers.config import TrainConfig
+from helpers.evaluation import published
+from helpers.training import ablation
 
 
 def main():

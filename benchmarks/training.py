@@ -59,14 +59,16 @@ def main():
 def train(root, epochs, trim, weights):
     import keras
 
-    from helpers import features, models, ravdess
     from helpers.config import SubsystemConfig
+    from helpers.data import ravdess
+    from helpers.features import building
+    from helpers.models import subsystems
 
-    found = features.build(ravdess.index(root), runtime.workspace() / "cache", streams=("audio",), progress=False)
+    found = building.build(ravdess.index(root), runtime.workspace() / "cache", streams=("audio",), progress=False)
     rows, _ = ravdess.folds(found, "random", 10)[0]
     runtime.seed(0)
     settings = SubsystemConfig.audio(dropout=0.0)
-    model = models.audio_subsystem(config=settings, normalisation=found.normalisation(rows, "audio"))
+    model = subsystems.audio_subsystem(config=settings, normalisation=found.normalisation(rows, "audio"))
     if weights.is_file():
         model.load_weights(weights)
     else:

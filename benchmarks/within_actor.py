@@ -14,9 +14,13 @@ import pathlib
 
 import numpy as np
 
-from helpers import backbone, features, ravdess, runtime, training
+from helpers import runtime
 from helpers.config import TrainConfig
-from helpers.feature_set import FeatureSet
+from helpers.data import ravdess
+from helpers.features import building
+from helpers.features.feature_set import FeatureSet
+from helpers.training import cross_validation
+from helpers.video import backbone
 
 
 def gather(faces_file, root, weights):
@@ -27,7 +31,7 @@ def gather(faces_file, root, weights):
     table = ravdess.index(root)
     takes = {row.clip_id[3:]: position for position, row in enumerate(table.itertuples())}
     table = table.iloc[[takes[clip.take] for clip in clips]]
-    audio = features.build(table, runtime.workspace() / "cache", streams=("audio",), progress=False)
+    audio = building.build(table, runtime.workspace() / "cache", streams=("audio",), progress=False)
     source, _ = backbone.find_weights(weights)
     real = faces.reshape(*faces.shape[:2], -1).any(axis=2)  # (N, T)
     video = np.zeros((*real.shape, backbone.DIM), dtype=np.float32)
@@ -56,9 +60,11 @@ def main():
     feature_set = gather(options.faces, options.root, options.weights)
     out = runtime.workspace() / "runs" / "within_actor" / options.backbone
     summaries = {}
-    for model in training.MODELS:
+    for model in cross_validation.MODELS:
         train = TrainConfig(epochs=options.epochs, batch_size=16)
-        result = training.cross_validate(feature_set, model, "random", options.folds, out=out / model, train=train)
+        result = cross_validation.cross_validate(
+            feature_set, model, "random", options.folds, out=out / model, train=train
+        )
         summaries[model] = result.summary() | {"backbone": options.backbone, "command": command(options)}
         summaries[model] |= {"data": "RAVDESS, 60 audio-video takes of actor 5, 15 frames a clip"}
         summaries[model] |= {"config": json.loads((out / model / "config.json").read_text())}

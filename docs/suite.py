@@ -2,8 +2,8 @@
 
 import pathlib
 
-from helpers import plots
-from helpers.drawings import _BLUE, _GREY, _ORANGE, _box, _canvas, _wire
+from helpers.plots import charts
+from helpers.plots.background import _BLUE, _GREY, _ORANGE, _box, _canvas, _wire
 
 NOTEBOOKS = {  # number and title: place
     "00\nBackground": (1.3, 4.6),
@@ -56,4 +56,4 @@ def suite():
 
 
 if __name__ == "__main__":
-    plots.save(suite(), pathlib.Path(__file__).with_suffix(".png"))
+    charts.save(suite(), pathlib.Path(__file__).with_suffix(".png"))

@@ -44,7 +44,7 @@ class AudioConfig:
     n_mels: int = 26  # open: the usual bank for 13 coefficients
     pre_emphasis: float = 0.97  # (2.24), open: the usual coefficient
     min_seconds: float = 0.5  # open: a shorter clip is no utterance
-    # Beyond the thesis; see helpers.voice.
+    # Beyond the thesis; see helpers.audio.descriptors.
     deltas: int = 0  # 1: the MFCC's changes as well, 2: and the changes of these
     prosody: bool = False  # pitch, periodicity, energy, centroid, flatness, flux as well
     trim: float = 0.0  # dB below the loudest frame: softer frames at both ends are cut off; 0 keeps all
@@ -72,7 +72,7 @@ class SubsystemConfig:
 
     gru_layers: int = 1
     gru_units: int = 512
-    # "gru" (2.20–2.23), "lstm" (2.14–2.19); beyond the thesis "transformer" (4.4), "tim" (helpers.encoders), or "none"
+    # "gru" (2.20–2.23), "lstm" (2.14–2.19); beyond the thesis "transformer" (4.4), "tim" (helpers.models.encoders), or "none"
     cell: str = "gru"
     # "soft" (2.28–2.30), "hard" (2.6.2), "none": the last state alone; or "statistics" (layers.StatisticsPooling)
     attention: str = "soft"
@@ -81,7 +81,7 @@ class SubsystemConfig:
     dropout: float = 0.3  # open
     noise: float = 0.0  # open: Gaussian noise on the standardised features in training, in standard deviations
     rnn_dropout: float = 0.0  # open: share of each RNN's output channels left out, the same over all steps of a clip
-    # Beyond the thesis; see helpers.encoders.
+    # Beyond the thesis; see helpers.models.encoders.
     bidirectional: bool = False  # each RNN once forwards and once backwards, side by side
     stack: int = 1  # steps put side by side as one: a shorter sequence of longer rows
     convolution: int = 0  # units of a convolution over three steps before the RNN; 0: none
@@ -156,7 +156,7 @@ class TrainConfig:
     precision: str = "float32"  # or "mixed_float16", "mixed_bfloat16": Keras' policies; the softmax stays in float32
     validation: float = 0.0  # share of the TRAINING rows held out for the curves; by actor in the actor protocol
     patience: int = 0  # stop after so many epochs without a lower loss on that share, and go back to the best; 0: never
-    # Beyond the thesis. How the training's clips are changed anew each epoch; see helpers.augmentation.
+    # Beyond the thesis. How the training's clips are changed anew each epoch; see helpers.audio.augmentation.
     warp: float = 0.0  # the voice's formants and pitch moved up or down by up to this share
     equaliser: float = 0.0  # dB: spread of a change of loudness, and of the spectrum's slow ups and downs
     noise_floor: float = 0.0  # share of clips under which a steady noise is laid

@@ -1,6 +1,7 @@
-"""Runs notebooks with nbclient, with a cell of settings put in after the one tagged `parameters`.
+"""Runs notebooks with a cell of settings after the one tagged `parameters`, and stamps where they are published.
 
 python -m helpers.notebooks run [--set NAME=VALUE …] [--out DIR] NOTEBOOK…
+python -m helpers.notebooks publish OWNER/NAME
 """
 
 import argparse
@@ -12,6 +13,16 @@ import sys
 import time
 
 from helpers import runtime
+
+_NAME = r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+"
+# The one place that says where: the others are stamped from it.
+_HOME = re.compile(rf'(?<=Repository = "https://github\.com/)({_NAME})(?=")')
+_MARKS = (
+    re.compile(rf"(?<=colab\.research\.google\.com/github/)({_NAME})(?=/blob/)"),
+    re.compile(rf"(?<=https://github\.com/)({_NAME})(?=/(?:actions|blob|archive)|\.git|\)|$)", re.MULTILINE),
+    re.compile(rf'(?<=repository-code: "https://github\.com/)({_NAME})(?=")'),
+    re.compile(rf'(?<=REPO = \\")({_NAME})(?=\\")'),  # in a notebook's JSON
+)
 
 
 class NotebookError(RuntimeError):
@@ -122,15 +133,53 @@ def setting(words):
         return name, value
 
 
+def stamped(project=runtime.PROJECT):
+    """The files that name the published suite: {path: set of owner/name found in it}."""
+    project = pathlib.Path(project)
+    found = {}
+    for path in [project / "README.md", project / "CITATION.cff", *sorted((project / "notebooks").glob("*.ipynb"))]:
+        text = path.read_text(encoding="utf-8")
+        found[path] = {match for mark in _MARKS for match in mark.findall(text)}
+    return found
+
+
+def stamp(repo, project=runtime.PROJECT):
+    """Writes `repo` into pyproject.toml, README badges, CITATION.cff and notebooks. Returns the files changed.
+
+    Raises:
+        ValueError: `repo` is not owner/name.
+    """
+    if not re.fullmatch(_NAME, repo):
+        raise ValueError(f"{repo!r} is not owner/name, such as ada/emotion-notebooks")
+    project = pathlib.Path(project)
+    changed = []
+    for path in (project / "pyproject.toml", *stamped(project)):
+        before = path.read_text(encoding="utf-8")
+        after = before
+        for mark in (_HOME,) if path.name == "pyproject.toml" else _MARKS:
+            after = mark.sub(repo, after)
+        if after != before:
+            path.write_text(after, encoding="utf-8")
+            changed.append(path)
+    return changed
+
+
 def main(arguments=None):
     """The command line. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m helpers.notebooks", description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True, metavar="run")
+    commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("run", help="run notebooks in the order given; stops at the first error")
     command.add_argument("--set", type=setting, action="append", default=[], metavar="NAME=VALUE", dest="settings")
     command.add_argument("--out", metavar="DIR", help="keep the executed copies here")
     command.add_argument("notebooks", nargs="+", metavar="NOTEBOOK")
+    commands.add_parser("publish", help="write owner/name into badges and set-up cells").add_argument("repo")
     options = parser.parse_args(arguments)
+    if options.command == "publish":
+        try:
+            print(*(f"stamped {path.relative_to(runtime.PROJECT)}" for path in stamp(options.repo)), sep="\n")
+        except ValueError as error:
+            sys.exit(str(error))
+        return 0
     settings = dict(options.settings)
     import nbformat
 

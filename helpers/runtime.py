@@ -85,6 +85,19 @@ def _there(module):
     return importlib.util.find_spec(module) is not None
 
 
+@contextlib.contextmanager
+def replacing(path):
+    """Opens a temporary file for bytes that takes the place of `path` when the block ends without an error."""
+    path = pathlib.Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def in_colab():
     """True in a Colab notebook."""
     return "google.colab" in sys.modules or (_there("google") and _there("google.colab"))

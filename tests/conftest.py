@@ -8,8 +8,10 @@ import pytest
 # Before any test imports Keras: the seeded random backbone, so that no test waits for a download.
 os.environ.setdefault("EMOTION_VGG16_WEIGHTS", "random")
 
-from helpers import datasets, features, ravdess, synthetic, training
 from helpers.config import SubsystemConfig, TrainConfig
+from helpers.data import datasets, ravdess, synthetic
+from helpers.features import building
+from helpers.training import cross_validation
 
 PROJECT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -52,7 +54,7 @@ def table(clips):
 def cache(common, table, tmp_path_factory):
     """A cache that holds the 192 clips' features; the notebooks may add to it."""
     with one_at_a_time(common):
-        features.build(table, common / "cache", progress=False)
+        building.build(table, common / "cache", progress=False)
     own = tmp_path_factory.mktemp("cache")
     shutil.copytree(common / "cache", own, dirs_exist_ok=True)
     return own
@@ -61,7 +63,7 @@ def cache(common, table, tmp_path_factory):
 @pytest.fixture(scope="session")
 def feature_set(table, cache):
     """Both streams of the 192 clips."""
-    return features.build(table, cache, progress=False)
+    return building.build(table, cache, progress=False)
 
 
 @pytest.fixture(scope="session")
@@ -101,9 +103,9 @@ def small_runs(tmp_path_factory):
     root = tmp_path_factory.mktemp("small_runs")
     synthetic.make(root / "clips", n_actors=2, takes=1, progress=False)
     table = ravdess.index(root / "clips")
-    small = features.build(table, root / "cache", workers=1, progress=False)
+    small = building.build(table, root / "cache", workers=1, progress=False)
     tiny = SubsystemConfig(gru_units=8, fc_units=8)
     options = {"n_folds": 2, "train": TrainConfig(epochs=3, batch_size=8, learning_rate=0.01), "progress": False}
     for model in ("video", "audio", "fusion"):
-        training.cross_validate(small, model, out=root / "runs" / model, video=tiny, audio=tiny, **options)
+        cross_validation.cross_validate(small, model, out=root / "runs" / model, video=tiny, audio=tiny, **options)
     return root / "runs", table, small

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from helpers import fold, predict, training  # noqa: F401 - fold registers the suite's layers
+from helpers.predict import predictor as predict
+from helpers.training import cross_validation
 
 EARLIER = pathlib.Path(__file__).parent / "earlier"
 ANSWERS = json.loads((EARLIER / "answers.json").read_text())  # what that version answered to `clips`
@@ -32,8 +33,8 @@ def test_an_earlier_run_or_exported_file_loads_and_answers_as_it_did(name):
 
 @pytest.mark.parametrize("name", ANSWERS["fold_1"])
 def test_an_earlier_folds_own_model_file_loads_through_the_layers_registered_names(name):
-    result = training.load(EARLIER / name)
+    result = cross_validation.load(EARLIER / name)
     assert result.classes == ("calm", "happy") and result.summary()["n"] == len(result.predictions)
     model = keras.saving.load_model(EARLIER / name / "fold_1" / "model.keras")
-    chances = model.predict(clips(training.MODELS[result.about["model"]]), verbose=0)
+    chances = model.predict(clips(cross_validation.MODELS[result.about["model"]]), verbose=0)
     assert np.allclose(chances, ANSWERS["fold_1"][name], atol=1e-4)

@@ -13,7 +13,8 @@ import nbformat
 import no_tensorflow
 import pytest
 
-from helpers import mirror, notebooks, runtime
+from helpers import notebooks, runtime
+from helpers.data import mirror
 
 NOTEBOOKS = sorted((runtime.PROJECT / "notebooks").glob("*.ipynb"))
 BACKGROUND, FIRST, *WITH_CLIPS = NOTEBOOKS  # 00 needs no clips, 01 makes the features, the others train or answer

@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from helpers import publish
+from helpers import notebooks
 from helpers.runtime import PROJECT
 
 
@@ -21,16 +21,16 @@ def where(project):
 
 
 def test_every_badge_and_set_up_cell_names_the_one_place():
-    for path, found in publish.stamped().items():
+    for path, found in notebooks.stamped().items():
         assert found == {where(PROJECT)}, path
 
 
 def test_publishing_stamps_every_badge_and_set_up_cell_and_can_be_repeated(copy):
     for repo in ("ada/emotions", "grace.h/emo-tions_2"):
-        changed = publish.stamp(repo, copy)
+        changed = notebooks.stamp(repo, copy)
         assert len(changed) == 3 + len(list((copy / "notebooks").glob("*.ipynb")))
         assert where(copy) == repo
-        for path, found in publish.stamped(copy).items():
+        for path, found in notebooks.stamped(copy).items():
             assert found == {repo}, path
     text = (copy / "notebooks" / "02_video_subsystem.ipynb").read_text()
     assert "github/grace.h/emo-tions_2/blob/main/notebooks/02_video_subsystem.ipynb" in text
@@ -40,4 +40,4 @@ def test_publishing_stamps_every_badge_and_set_up_cell_and_can_be_repeated(copy)
 @pytest.mark.parametrize("repo", ["ada", "ada/emo/tions", 'ada/"; rm', "https://github.com/ada/emotions"])
 def test_what_is_no_owner_and_name_is_refused(copy, repo):
     with pytest.raises(ValueError, match="not owner/name"):
-        publish.stamp(repo, copy)
+        notebooks.stamp(repo, copy)

@@ -104,9 +104,10 @@ def test_the_report_names_backend_and_device():
 
 TWO = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
 TRAIN = """
-import sys; sys.path.insert(0, "tests")
-import pathlib, tempfile, test_training as t
-from helpers import fold, runtime
+import sys; sys.path.insert(0, "tests/training")
+import pathlib, tempfile, test_cross_validation as t
+from helpers import runtime
+from helpers.training import fold
 {line}
 seen, epoch_ends = set(), fold.Watch.on_epoch_end
 fold.Watch.on_epoch_end = lambda *a, **b: (seen.add(runtime.devices()), epoch_ends(*a, **b))

@@ -1,0 +1,129 @@
+"""A clip's sound: out of any file, to mono, to 13 MFCC a frame (thesis 2.5, 3.4.3)."""
+
+import functools
+import pathlib
+
+import numpy as np
+
+from helpers.config import AudioConfig
+from helpers.data.exclusions import ClipError, Unreadable
+from helpers.video import decoding
+
+SILENCE = 1e-4  # peak amplitude (−80 dBFS) below which a clip says nothing
+_SOUND_FILES = (".wav", ".flac", ".ogg", ".aiff", ".aif")
+
+
+def load(path, config=None, sound=None):
+    """Reads a clip's sound as mono at the configured rate.
+
+    Args:
+        path: .wav or .flac (soundfile), or anything else PyAV opens, such as .mp4. Any rate, any number of channels.
+        config: AudioConfig; its `rate` in Hz, 48000 by default.
+        sound: media.Sound, where the file's sound was gathered already while its pictures were decoded.
+
+    Returns:
+        (samples, rate): float32 (n,) in [−1, 1], and the rate in Hz.
+
+    Raises:
+        ClipError: not readable, no sound stream, cut short, shorter than `min_seconds`, or digital silence.
+    """
+    config = config or AudioConfig()
+    path = pathlib.Path(path)
+    samples, rate = _read_sound_file(path) if path.suffix.lower() in _SOUND_FILES else _read_container(path, sound)
+    if not np.isfinite(samples).all():
+        raise ClipError(f"{path.name}: the sound holds values that are not numbers; export it again")
+    if len(samples) < config.min_seconds * rate:
+        raise ClipError(f"{path.name}: {len(samples) / rate:.2f} s of sound; at least {config.min_seconds} s needed")
+    if np.abs(samples).max() < SILENCE:
+        raise ClipError(f"{path.name}: digital silence")
+    if rate != config.rate:
+        import librosa
+
+        samples = librosa.resample(samples, orig_sr=rate, target_sr=config.rate, res_type="soxr_hq")
+    return np.ascontiguousarray(samples, dtype=np.float32), config.rate
+
+
+def _read_sound_file(path):
+    import soundfile
+
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise Unreadable(f"{path.name}: no sound could be read ({error})") from error
+    return samples.mean(axis=1), rate
+
+
+def _read_container(path, sound):
+    if sound is None or sound.rate is None:
+        sound = decoding.Sound()
+        for _ in decoding.decode(path, pictures=False, sound=sound):
+            pass
+    samples = sound.samples()
+    if not len(samples):
+        raise ClipError(f"{path.name}: its sound stream is empty")
+    seconds = len(samples) / sound.rate
+    if sound.promised and seconds < 0.9 * sound.promised:
+        raise Unreadable(f"{path.name}: cut short, {seconds:.2f} s of {sound.promised:.2f} s of sound are there")
+    return samples, sound.rate
+
+
+def mfcc(samples, rate, config=None):
+    """Mel frequency cepstral coefficients: pre-emphasis, frames, Hamming, FFT, HTK mel bank, log, DCT (2.24–2.27).
+
+    Frames lie wholly inside the sound; a sound shorter than one frame is padded with zeros to one.
+
+    Args:
+        samples: float (n,), mono.
+        rate: of the samples, in Hz; must be the configured one.
+        config: AudioConfig: 13 coefficients, frames of 4096 samples every 2048.
+
+    Returns:
+        float32 (T, n_mfcc), T = 1 + (n − frame) // hop.
+
+    Raises:
+        ValueError: the rate is not the configured one, or the samples are not one-dimensional.
+    """
+    import librosa
+
+    config = config or AudioConfig()
+    samples = np.asarray(samples, dtype=np.float32)
+    if samples.ndim != 1:
+        raise ValueError(f"samples have shape {samples.shape}; mono sound (n,) is needed: average the channels first")
+    if rate != config.rate:
+        raise ValueError(f"samples at {rate} Hz, configured for {config.rate} Hz: use speech.load, which resamples")
+    emphasised = np.append(samples[:1], samples[1:] - config.pre_emphasis * samples[:-1])  # (2.24)
+    emphasised = np.pad(emphasised, (0, max(0, config.frame - len(emphasised))))
+    frames = {"n_fft": config.frame, "hop_length": config.hop, "window": "hamming", "center": False}  # (2.25)
+    power = np.abs(librosa.stft(emphasised, **frames)) ** 2  # (F, T)
+    mel = mel_bank(rate, config.frame, config.n_mels) @ power  # (2.26)
+    logs = librosa.power_to_db(mel)
+    coefficients = librosa.feature.mfcc(S=logs, n_mfcc=config.n_mfcc, dct_type=2, norm="ortho")  # (2.27)
+    return np.ascontiguousarray(coefficients.T, dtype=np.float32)
+
+
+@functools.lru_cache
+def mel_bank(rate, frame, n_mels, **options):
+    """Triangles on HTK's mel scale, to be multiplied with power spectra (F, T).
+
+    Sparse, since nearly all of it is zero; and no product of BLAS, whose sums differ in their last bits with the number
+    of threads: a clip's features are to be the same whoever makes them.
+
+    Args:
+        rate: Hz.
+        frame: samples.
+        n_mels: triangles.
+        options: of `librosa.filters.mel`.
+
+    Returns:
+        scipy.sparse.csr_array (n_mels, F), F = 1 + frame // 2.
+    """
+    import librosa
+    import scipy.sparse
+
+    return scipy.sparse.csr_array(librosa.filters.mel(sr=rate, n_fft=frame, n_mels=n_mels, htk=True, **options))
+
+
+def frame_times(n_frames, config=None):
+    """Middle of each MFCC frame in seconds: float (n_frames,)."""
+    config = config or AudioConfig()
+    return (np.arange(n_frames) * config.hop + config.frame / 2) / config.rate

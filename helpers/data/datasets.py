@@ -1,0 +1,75 @@
+"""The data sets a notebook can name, each as a table with one row a clip."""
+
+import json
+import pathlib
+
+from helpers import runtime
+from helpers.data import own_clips, ravdess, ravdess_zenodo
+
+
+def load(name="synthetic", root="", actors=24, **options):
+    """The table of a data set's clips.
+
+    Args:
+        name: "synthetic" (clips are drawn and spoken here, once); "ravdess" (the real ones: those in `root`, or, where
+            there are none, those that are brought from Zenodo when their features are built); or a path: a csv of
+            one's own clips (path, emotion, speaker) or a folder with one subfolder a class.
+        root: folder of the clips; "" is data/<name> in the workspace.
+        actors: ravdess: how many of the 24, from the first.
+        options: of `synthetic.make`: n_actors, takes, seed; by default those the folder was made with.
+
+    Returns:
+        pandas.DataFrame as `ravdess.index` gives it.
+
+    Raises:
+        ValueError: unknown name, or none of the actors is there.
+        FileNotFoundError: no such csv, or a `root` without clips; says what to do.
+    """
+    folder = pathlib.Path(root).expanduser() if root else runtime.workspace() / "data" / name
+    if name == "synthetic":
+        return _synthetic(folder, options)
+    if name != "ravdess":
+        if not pathlib.Path(name).expanduser().exists():
+            raise ValueError(f'DATASET is {name!r}; "synthetic", "ravdess", or the path of a csv or folder of your own')
+        return own_clips.index(name)
+    if not root and not folder.is_dir():
+        return ravdess_zenodo.table(runtime.workspace() / "data" / "ravdess-brought", actors)
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"no RAVDESS clips at {folder}. Unpack the archives that data_manifest.csv names (Actor_01, Actor_02, …) "
+            'there, set ROOT = "" to have them brought, or try the suite with DATASET = "synthetic".'
+        )
+    table = ravdess.index(folder)
+    kept = table[table.actor <= actors].reset_index(drop=True)
+    if not len(kept):
+        raise ValueError(f"{folder} holds actors {sorted(set(table.actor))}; none of them is among the first {actors}")
+    return kept
+
+
+def clip(table, clip_id):
+    """One clip's row, its files at hand: brought where they are still, or again, on a server.
+
+    Args:
+        table: as `load` gives it.
+        clip_id: of the clip.
+
+    Returns:
+        The row, a namedtuple of the table's columns.
+    """
+    row = next(table[table.clip_id == clip_id].itertuples(index=False))
+    ravdess_zenodo.fetch_row(row)
+    return row
+
+
+def _synthetic(folder, options):
+    from helpers.data import synthetic
+
+    made = folder / "made.json"
+    if not options and made.is_file():
+        options = json.loads(made.read_text())
+    folder.mkdir(parents=True, exist_ok=True)
+    made.write_text(json.dumps(options))  # before the making: killed half-way, the next call completes this set
+    synthetic.make(folder, **options)
+    table = ravdess.index(folder)
+    table.attrs["synthetic"] = True  # drawn faces: `features.build` may do without VGG16's own weights
+    return table

@@ -1,0 +1,160 @@
+"""The finished cache as one archive: a class preprocesses once and shares it."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import zipfile
+
+import filelock
+
+from helpers import runtime
+from helpers.data import manifest, zip_members
+from helpers.data.download import DownloadError
+
+NAME = "emotion-cache.zip"
+# All that a cache holds: a mirror with anything else in it is refused.
+_ENTRY = re.compile(r"(?:faces|mfcc|vgg16)-[0-9a-f]{8}/[^/\\]+\.(?:npz|npy|why|json)|seen/[^/\\]+\.json")
+_NOTE, _LOCK = "mirror.json", ".mirror.lock"  # what was restored last; held while restoring
+_DRIVE_ID = re.compile(r"[A-Za-z0-9_-]{20,}")
+
+
+def pack(cache, path):
+    """Packs a cache into one zip archive, the same bytes for the same entries.
+
+    Args:
+        cache: folder.
+        path: the archive to make; replaced whole or not at all. A folder gets `emotion-cache.zip`.
+
+    Returns:
+        manifest.Row of it, without its url.
+
+    Raises:
+        FileNotFoundError: there is no entry to pack.
+    """
+    cache, path = pathlib.Path(cache), pathlib.Path(path)
+    path = path / NAME if path.is_dir() else path
+    names = sorted(p.relative_to(cache).as_posix() for p in cache.rglob("*") if p.is_file())
+    names = [name for name in names if _ENTRY.fullmatch(name) and "/." not in name]
+    if not names:
+        raise FileNotFoundError(f"{cache} holds no entry to pack: build the features first")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for name in names:
+                info = zipfile.ZipInfo(name)  # its date is 1980: the time of packing changes no byte
+                info.compress_type = zipfile.ZIP_DEFLATED
+                with open(cache / name, "rb") as file, archive.open(info, "w") as member:
+                    shutil.copyfileobj(file, member, 1 << 20)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return manifest.Row("mirror", path.name, "", path.stat().st_size, manifest.md5(path), "as the data it was made of")
+
+
+def unpack(path, cache):
+    """Puts a packed cache's entries in place; those that are there are kept.
+
+    Args:
+        path: archive that `pack` made.
+        cache: folder, made if absent.
+
+    Returns:
+        (names of all its entries, number of those that were new).
+
+    Raises:
+        DownloadError: it holds something that no cache does, and nothing of it is used; or it is damaged, and the
+            entries before the damaged one, whose checksums are right, stay.
+    """
+    path, cache = pathlib.Path(path), pathlib.Path(cache)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                if not _ENTRY.fullmatch(info.filename):
+                    raise DownloadError(f"{path.name}: {info.filename!r} belongs in no cache; nothing was unpacked")
+                zip_members.inside(cache, info.filename, path.name)
+            new = [info for info in archive.infolist() if not (cache / info.filename).is_file()]
+            zip_members.room(cache, sum(info.file_size for info in new), path.name)
+            for info in new:
+                zip_members.extract(archive, info, cache)
+            return archive.namelist(), len(new)
+    except zip_members.DAMAGE as error:
+        raise DownloadError(f"{path.name}: {error}; copy or fetch it again") from error
+
+
+def restore(where, cache, md5="", tell=print):
+    """Fills the cache from a mirror, if it can be had; if not, says why, and the features are made the long way.
+
+    What was restored is noted in the cache: the same mirror is not fetched again while all its entries are there.
+    Where several processes restore at once, one does and the others wait for it.
+
+    Args:
+        where: an archive, a folder that holds emotion-cache.zip (a mounted Drive), or the id or address of a file
+            shared on Google Drive; "" does nothing.
+        cache: folder.
+        md5: 32 hex digits the archive must have; "" leaves it to the archive's own checksums.
+        tell: called with one line on what happened.
+
+    Returns:
+        Number of new entries; 0 where the mirror could not be had.
+    """
+    if not where:
+        return 0
+    cache, path = pathlib.Path(cache), pathlib.Path(where).expanduser()
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(cache / _LOCK):
+            path = path / NAME if path.is_dir() else path
+            state = [path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else []
+            asked = {"where": str(where), "md5": md5.lower(), "state": state}
+            if _restored(cache, asked):
+                tell(f"From the mirror {where}: nothing to do, all its entries are here")
+                return 0
+            try:
+                local = path if path.is_file() else _download(str(where), cache / ".mirror.zip")
+                found = manifest.md5(local)
+                if md5 and found != md5.lower():
+                    raise DownloadError(f"its MD5 is {found}, not {md5}: it is another archive, or damaged")
+                names, count = unpack(local, cache)
+            finally:
+                (cache / ".mirror.zip").unlink(missing_ok=True)
+            with runtime.replacing(cache / _NOTE) as file:
+                file.write(json.dumps(asked | {"entries": names}).encode())
+    except (DownloadError, OSError) as error:
+        tell(f"The mirror {where} cannot be used: {error}\nThe features are made from the clips instead.")
+        return 0
+    tell(f"From the mirror {where}: {count} new entries" + ("" if md5 else f" (MD5 {found}, not compared)"))
+    return count
+
+
+def _restored(cache, asked):
+    """True where this very mirror was restored and all its entries are still there."""
+    try:
+        note = json.loads((cache / _NOTE).read_text())
+        return asked.items() <= note.items() and all((cache / name).is_file() for name in note["entries"])
+    except (OSError, ValueError):
+        return False
+
+
+def _download(where, local):
+    """Downloads the mirror from Google Drive to `local`, and returns that."""
+    match = _DRIVE_ID.fullmatch(where) or re.search(r"drive\.google\.com/.*?([A-Za-z0-9_-]{20,})", where)
+    if not match:
+        raise DownloadError("no such file or folder, nor an id of Google Drive")
+    import gdown
+
+    try:
+        fetched = gdown.download(id=match[match.lastindex or 0], output=str(local), quiet=True, use_cookies=False)
+    except Exception as error:  # gdown lets anything through, from its own errors to requests' and bs4's
+        raise DownloadError(f"Google Drive does not give it ({_short(error)})") from error
+    if not fetched:
+        raise DownloadError("Google Drive does not give it")
+    if not zipfile.is_zipfile(local):
+        raise DownloadError("Google Drive gave something that is no archive")
+    return local
+
+
+def _short(error):
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[1:2] or lines[:1])[:200]

@@ -1,0 +1,122 @@
+"""One's own clips as a table: from a csv of path, emotion, speaker, or from one folder a class.
+
+This is also the road to other corpora, such as AFEW (which needs a signed licence): list its clips in a csv.
+"""
+
+import pathlib
+
+from helpers.data import ravdess
+from helpers.data.content import source_key
+from helpers.data.exclusions import Exclusions
+
+VIDEO = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv")
+SOUND = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aac", ".aiff", ".aif", ".opus")
+
+
+def index(source):
+    """A table of one's own clips, accepted wherever the RAVDESS table is.
+
+    Classes, their number and their order come from the data: as they first appear in the csv, by name for folders.
+
+    Args:
+        source: a csv with the columns path, emotion and, for the protocols by actor, speaker; or a folder with one
+            subfolder a class. Paths are relative to the csv. A clip whose sound lies in a file of its own names it
+            in a column `audio`. Without speakers every clip counts as one actor's.
+
+    Returns:
+        pandas.DataFrame with the columns of `ravdess.index`, and speaker. clip_id is the path from the folder;
+        actor numbers the speakers 1, 2, … by name. `.attrs["excluded"]` names the files that are no row: absent,
+        neither picture nor sound, or the same content as another (one clip twice would lie on both sides of a split).
+
+    Raises:
+        FileNotFoundError: no such csv or folder.
+        ValueError: a column is missing, an emotion is empty, one path stands twice, or nothing is usable; says where.
+    """
+    source = pathlib.Path(source).expanduser()
+    if source.is_dir():
+        root, entries = source, _from_folders(source)
+    elif source.is_file():
+        root, entries = source.parent, _from_csv(source)
+    else:
+        raise FileNotFoundError(f"no clips at {source}: give a csv of path, emotion, speaker, or a folder a class")
+    excluded, rows, seen = Exclusions(), [], {}
+    classes = tuple(dict.fromkeys(entry["emotion"] for entry in entries))
+    speakers = sorted({entry["speaker"] for entry in entries})
+    stems = [pathlib.PurePath(entry["path"]).with_suffix("").as_posix() for entry in entries]
+    for entry, stem in zip(entries, stems):
+        reason = _unusable(root, entry, seen)
+        if reason:
+            excluded.add(entry["path"], reason)
+            continue
+        clip_id = stem if stems.count(stem) == 1 else entry["path"]
+        rows.append(_row(root, entry, clip_id, classes.index(entry["emotion"]), speakers.index(entry["speaker"]) + 1))
+    if not rows:
+        raise ValueError(f"no usable clip in {source}.\n{excluded}")
+    return ravdess.as_table(rows, excluded, classes)
+
+
+def _from_csv(source):
+    import pandas as pd
+
+    options = {"dtype": str, "keep_default_na": False, "index_col": False, "encoding": "utf-8-sig"}
+    try:
+        table = pd.read_csv(source, **options).fillna("")
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise ValueError(f"{source} is no csv of path,emotion,speaker: {error}") from error
+    table = table.rename(columns=lambda name: str(name).strip().lower()).apply(lambda column: column.str.strip())
+    lacking = [name for name in ("path", "emotion") if name not in table]
+    if lacking:
+        found = ", ".join(table.columns)
+        raise ValueError(f"{source}: no column {' and '.join(lacking)}; found: {found}. Needed: path,emotion,speaker")
+    for name in ("path", "emotion"):
+        if (table[name] == "").any():
+            raise ValueError(f"{source}, row {(table[name] == '').argmax() + 1}: {name} is empty")
+    if table.path.duplicated().any():
+        row = table.path.duplicated().argmax()
+        raise ValueError(f"{source}, row {row + 1}: {table.path[row]} stands in an earlier row already")
+    return [{"speaker": "", "audio": ""} | entry for entry in table.to_dict("records")]
+
+
+def _from_folders(root):
+    paths = sorted(p for p in root.rglob("*") if p.is_file() and not p.name.startswith("."))
+    paths = [p.relative_to(root) for p in paths]
+    entries = [
+        {"path": p.as_posix(), "emotion": p.parts[0], "speaker": "", "audio": ""} for p in paths if len(p.parts) > 1
+    ]
+    if not entries:
+        raise ValueError(f"{root} has no subfolder with clips: one subfolder a class is needed")
+    return entries
+
+
+def _unusable(root, entry, seen):
+    """Why an entry cannot be a row, or "". Notes its content in `seen`."""
+    for name in filter(None, (entry["path"], entry["audio"])):
+        path = root / name
+        if path.suffix.lower() not in VIDEO + SOUND:
+            return f"neither picture nor sound ({path.suffix or 'no ending'})"
+        if not path.is_file():
+            return "no such file" if name == entry["path"] else f"its sound {name} is not there"
+    digest = source_key(root / entry["path"]).rsplit(".", 1)[-1]
+    if digest in seen:
+        return f"same content as {seen[digest]}"
+    seen[digest] = entry["path"]
+    return ""
+
+
+def _row(root, entry, clip_id, label, actor):
+    path = root / entry["path"]
+    picture = path.suffix.lower() in VIDEO
+    sound = root / entry["audio"] if entry["audio"] else path
+    return {
+        "clip_id": clip_id,
+        "path": str(path),
+        "emotion": entry["emotion"],
+        "label": label,
+        **dict.fromkeys(("intensity", "statement", "repetition"), 0),  # not known
+        "actor": actor,
+        "sex": "",
+        "modality": 1 if picture else 3,
+        "video_path": str(path) if picture else "",
+        "audio_path": str(sound),
+        "speaker": entry["speaker"],
+    }

@@ -1,0 +1,219 @@
+"""RAVDESS: the name code, an index of the clips, and folds by three protocols (thesis 3.2.3, 3.3.1).
+
+The Ryerson Audio-Visual Database of Emotional Speech and Song, Livingstone & Russo 2018 (10.1371/journal.pone.0196391),
+Zenodo record 1188976, CC BY-NC-SA 4.0. 24 actors speak two sentences in eight emotions: 1440 takes.
+"""
+
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+
+from helpers.data.exclusions import Exclusions
+
+EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+MODALITIES = {1: "audio-video", 2: "video-only", 3: "audio-only"}
+SUFFIXES = (".mp4", ".wav", ".flac")
+
+# The published five actor-wise folds of Luna-Jiménez et al. 2022, doi:10.3390/app12010327 (test actors).
+LUNA_2022 = ((2, 5, 14, 15, 16), (3, 6, 7, 13, 18), (10, 11, 12, 19, 20), (8, 17, 21, 23, 24), (1, 4, 9, 22))
+
+# The name code's fields in order: what it is, lowest and highest value.
+_FIELDS = (
+    ("modality", 1, 3),
+    ("vocal channel", 1, 2),
+    ("emotion", 1, 8),
+    ("intensity", 1, 2),
+    ("statement", 1, 2),
+    ("repetition", 1, 2),
+    ("actor", 1, 24),
+)
+
+
+class Clip(NamedTuple):
+    """One file's name code, decoded. `modality` is 1 audio-video, 2 video-only, 3 audio-only."""
+
+    clip_id: str  # the name without its ending
+    modality: int
+    channel: str  # "speech" or "song"
+    emotion: str  # one of EMOTIONS
+    label: int  # its place in EMOTIONS, 0 … 7
+    intensity: int  # 1 normal, 2 strong
+    statement: int  # 1 "Kids are talking by the door", 2 "Dogs are sitting by the door"
+    repetition: int  # 1 or 2
+    actor: int  # 1 … 24
+    sex: str  # "male" for odd actors, "female" for even ones
+
+    @property
+    def take(self):
+        """The name code without the modality: the same for all files of one performance."""
+        return self.clip_id[3:]
+
+
+def parse(name):
+    """Decodes a RAVDESS file name.
+
+    Args:
+        name: file name or path, with or without an ending: `MM-VV-EE-II-SS-RR-AA`.
+
+    Returns:
+        Clip.
+
+    Raises:
+        ValueError: naming the field that is not as the code has it.
+    """
+    stem = pathlib.PurePath(name).name
+    for suffix in SUFFIXES:
+        stem = stem.removesuffix(suffix)
+    parts = stem.split("-")
+    if len(parts) != len(_FIELDS):
+        raise ValueError(f"{stem!r} has {len(parts)} fields; a RAVDESS name has 7: MM-VV-EE-II-SS-RR-AA")
+    values = []
+    for part, (field, low, high) in zip(parts, _FIELDS):
+        if not (len(part) == 2 and part.isascii() and part.isdigit() and low <= int(part) <= high):
+            raise ValueError(f"{stem!r}: the {field} is {part!r}; it must be {low:02} to {high:02}")
+        values.append(int(part))
+    modality, channel, emotion, intensity, statement, repetition, actor = values
+    if emotion == 1 and intensity == 2:
+        raise ValueError(f"{stem!r}: the intensity is '02'; neutral has no strong intensity")
+    return Clip(
+        clip_id=stem,
+        modality=modality,
+        channel=("speech", "song")[channel - 1],
+        emotion=EMOTIONS[emotion - 1],
+        label=emotion - 1,
+        intensity=intensity,
+        statement=statement,
+        repetition=repetition,
+        actor=actor,
+        sex="male" if actor % 2 else "female",
+    )
+
+
+def index(root, video_only=False):
+    """Lists the speech clips below a folder, one row a take.
+
+    An audio-only recording (03) and an audio-video clip (01) of one take become one row with two paths. The video-only
+    clips (02) are the audio-video takes once more, without sound: as samples of their own they would put one take into
+    training and test, so they are left out unless asked for.
+
+    Args:
+        root: folder, searched with all its subfolders for .mp4, .wav and .flac.
+        video_only: True also lists takes of which there is only the video-only clip.
+
+    Returns:
+        pandas.DataFrame sorted by clip_id, columns: clip_id, path, emotion, label, intensity, statement, repetition,
+        actor, sex, modality, video_path, audio_path ("" where there is none). `.attrs["excluded"]` is the
+        Exclusions: every file that is no row, with the reason.
+
+    Raises:
+        FileNotFoundError: no such folder, or no RAVDESS speech clip in it; says what was found instead.
+    """
+    root = pathlib.Path(root)
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root} is not a folder. Give the folder that holds Actor_01, Actor_02, …")
+    excluded = Exclusions()
+    takes = {}
+    paths = sorted(p for p in root.rglob("*") if not p.name.startswith(".") and p.suffix.lower() in SUFFIXES)
+    for path in paths:
+        name = str(path.relative_to(root))
+        try:
+            clip = parse(path.stem)
+        except ValueError as error:
+            excluded.add(name, f"not a RAVDESS name ({str(error).split(': ')[-1]})")
+            continue
+        if clip.channel == "song":
+            excluded.add(name, "song, not speech")
+        elif clip.modality in takes.setdefault(clip.take, {}):
+            excluded.add(name, f"same clip as {takes[clip.take][clip.modality][1].relative_to(root)}")
+        else:
+            takes[clip.take][clip.modality] = (clip, path)
+    rows = []
+    for files in takes.values():
+        if 2 in files and (1 in files or not video_only):
+            reason = "video-only twin of an audio-video take" if 1 in files else "video-only clip (video_only=False)"
+            excluded.add(files.pop(2)[1].relative_to(root), reason)
+        if files:
+            rows.append(row(files))
+    if not rows:
+        found = f"{len(paths)} media files, none of them usable.\n{excluded}" if paths else "no .mp4, .wav or .flac"
+        raise FileNotFoundError(f"no RAVDESS speech clip below {root}: found {found}")
+    return as_table(rows, excluded)
+
+
+def row(files):
+    """One take's row from {modality: (Clip, path)}; sound comes from the recording where there is one."""
+    clip, path = files[min(files)]
+    video = files.get(1) or files.get(2)
+    audio = files.get(3) or files.get(1)
+    return {
+        "clip_id": clip.clip_id,
+        "path": str(path),
+        **{f: getattr(clip, f) for f in ("emotion", "label", "intensity", "statement", "repetition", "actor", "sex")},
+        "modality": clip.modality,
+        "video_path": str(video[1]) if video else "",
+        "audio_path": str(audio[1]) if audio else "",
+    }
+
+
+def as_table(rows, excluded=(), classes=EMOTIONS):
+    """The DataFrame of some rows, sorted by clip_id; emotion is a categorical column in the order of `classes`."""
+    import pandas as pd
+
+    table = pd.DataFrame(rows).sort_values("clip_id", ignore_index=True)
+    table["emotion"] = pd.Categorical(table.emotion, categories=classes)
+    table.attrs["excluded"] = Exclusions(excluded)
+    return table
+
+
+def folds(table, protocol="random", n_folds=10, seed=0):
+    """Splits the clips for cross-validation.
+
+    Args:
+        table: anything with columns or attributes `label` (N,) and `actor` (N,): `index(…)`, or a FeatureSet.
+        protocol: "random" (the thesis': stratified by emotion, the same actors on both sides), "actor" (stratified,
+            no actor on both sides) or "luna2022" (the published five actor-wise folds; `n_folds` and `seed` unused).
+        n_folds: number of folds.
+        seed: of the shuffling.
+
+    Returns:
+        list of (train, test): int arrays of row numbers. Each row is in exactly one test.
+
+    Raises:
+        ValueError: unknown protocol; more folds than clips of the rarest emotion, or than actors; a luna2022 fold
+            with no clip.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    label, actor = np.asarray(table.label), np.asarray(table.actor)
+    rows = np.arange(len(label))
+    if protocol == "luna2022":
+        return _luna_folds(rows, actor)
+    if protocol not in ("random", "actor"):
+        raise ValueError(f'protocol is {protocol!r}; "random", "actor" or "luna2022"')
+    if n_folds < 2:
+        raise ValueError(f"n_folds is {n_folds}; at least 2")
+    if protocol == "actor":
+        n_actors = len(np.unique(actor))
+        if n_folds > n_actors:
+            raise ValueError(f"{n_folds} folds of {n_actors} actors: ask for at most {n_actors} folds")
+        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+        return list(splitter.split(rows, label, groups=actor))
+    labels, counts = np.unique(label, return_counts=True)
+    if n_folds > counts.min():
+        rarest = labels[counts.argmin()]
+        raise ValueError(f"{n_folds} folds, but only {counts.min()} clips of label {rarest}: ask for fewer folds")
+    return list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(rows, label))
+
+
+def _luna_folds(rows, actor):
+    unknown = sorted(set(actor.tolist()) - {a for fold in LUNA_2022 for a in fold})
+    if unknown:
+        raise ValueError(f"luna2022 knows RAVDESS' actors 1 to 24, not {unknown}")
+    parts = []
+    for number, actors in enumerate(LUNA_2022, start=1):
+        test = np.isin(actor, actors)
+        if not test.any():
+            raise ValueError(f"luna2022 fold {number} tests on actors {actors}, and none of them is here: use all 24")
+        parts.append((rows[~test], rows[test]))
+    return parts

@@ -1,0 +1,12 @@
+"""The thesis' three networks in Keras layers (notebooks 02 to 04)."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["encoders", "layers", "subsystems"],
+    submod_attrs={
+        "subsystems": ["attention_of", "audio_subsystem", "fusion_model", "video_subsystem"],
+        "layers": ["HardAttention", "SoftAttention"],
+    },
+)

@@ -1,0 +1,223 @@
+"""The thesis' three models, put together from the same parts (3.4, figures 3.5–3.7).
+
+Each model takes a dict of right-padded sequences with their lengths, `{"video": (B, Tv, D), "video_length": (B,),
+"audio": (B, Ta, F), "audio_length": (B,)}`, the streams it knows, and gives (B, n_classes) probabilities. Every layer
+has a name of its own, and nothing is computed between layers: Keras numbers what has none anew in each model, and the
+next fold's would not be known again as the one that is compiled (`fold.ready`).
+"""
+
+import keras
+
+from helpers.config import HEADS, FusionConfig, SubsystemConfig
+from helpers.models.encoders import ENCODERS, Blank, Pairs, Stack
+from helpers.models.layers import (
+    HardAttention,
+    LengthMask,
+    SoftAttention,
+    Standardisation,
+    StatisticsPooling,
+    StreamDropout,
+)
+
+
+def stream_inputs(stream, dim):
+    """A stream's two inputs: the sequence (B, T, dim) and its length (B,)."""
+    return keras.Input((None, dim), name=stream), keras.Input((), dtype="int32", name=f"{stream}_length")
+
+
+def trunk(stream, sequence, length, config, normalisation=None):
+    """RNN stack → attention → fully connected layer: what the fusion shares with the subsystems.
+
+    Args:
+        stream: "video" or "audio", the prefix of the layers' names.
+        sequence, length: the stream's inputs.
+        config: SubsystemConfig.
+        normalisation: (mean, variance), each (dim,), of the training rows; None leaves the features as they are.
+
+    Returns:
+        (B, fc_units): the fully connected layer's output.
+    """
+    return pool(stream, *encode(stream, sequence, length, config, normalisation), config)
+
+
+def encode(stream, sequence, length, config, normalisation=None):
+    """The trunk as far as its steps go. Args as `trunk`.
+
+    Returns:
+        (x, state, mask): the encoded steps (B, T, D), what the attention asks with (B, U), and bool (B, T).
+    """
+    x = sequence
+    if normalisation is not None:
+        standardisation = Standardisation(name=f"{stream}_normalisation", dtype="float32")
+        x = standardisation(x)
+        standardisation.set_weights(normalisation)
+    if config.noise:
+        x = keras.layers.GaussianNoise(config.noise, name=f"{stream}_noise")(x)
+    if config.stack > 1:
+        x, length = Stack(config.stack, name=f"{stream}_stack")(x, length)
+    mask = LengthMask(name=f"{stream}_mask")(x, length)  # (B, T)
+    if config.convolution:
+        x = Blank(name=f"{stream}_blank")(x, mask)
+        options = {"padding": "same", "use_bias": False, "kernel_initializer": "he_normal"}
+        x = keras.layers.Conv1D(config.convolution, 3, **options, name=f"{stream}_convolution")(x)
+        x = keras.layers.BatchNormalization(momentum=0.95, name=f"{stream}_convolution_norm")(x, mask=mask)
+        x = keras.layers.Activation("relu", name=f"{stream}_convolution_relu")(x)
+    x, state = ENCODERS[config.cell](x, mask, config, stream)
+    return x, state, mask
+
+
+def pool(stream, x, state, mask, config):
+    """Attention → fully connected layer, (B, fc_units), over what `encode` gives."""
+    if config.attention != "none":
+        kinds = {"soft": SoftAttention, "hard": HardAttention, "statistics": StatisticsPooling}
+        attention = kinds[config.attention](config.gru_units // 2 or 1, name=f"{stream}_attention")
+        state, _ = attention(x, state, mask=mask)
+    if config.attention == "statistics":  # means, spreads and maxima are not of one size
+        state = keras.layers.BatchNormalization(momentum=0.95, name=f"{stream}_statistics_norm")(state)
+        state = keras.layers.Dropout(config.dropout, name=f"{stream}_statistics_dropout")(state)
+    return keras.layers.Dense(config.fc_units, activation="relu", name=f"{stream}_fc")(state)  # (B, fc_units)
+
+
+def head(x, n_classes, batch_norm, dropout):
+    """Batch normalisation → dropout → softmax; the softmax in float32 whatever the precision."""
+    if batch_norm:
+        x = keras.layers.BatchNormalization(name="batch_norm")(x)
+    if dropout:
+        x = keras.layers.Dropout(dropout, name="dropout")(x)
+    return keras.layers.Dense(n_classes, activation="softmax", dtype="float32", name="emotion")(x)
+
+
+def _subsystem(stream, dim, config, n_classes, normalisation):
+    sequence, length = stream_inputs(stream, dim)
+    x = trunk(stream, sequence, length, config, normalisation)
+    inputs = {stream: sequence, f"{stream}_length": length}
+    return keras.Model(inputs, head(x, n_classes, config.batch_norm, config.dropout), name=f"{stream}_subsystem")
+
+
+def video_subsystem(dim=512, config=None, *, n_classes=8, normalisation=None):
+    """VGG16 features → GRU → attention → FC → batch normalisation → softmax (3.4.2, figure 3.6).
+
+    Args:
+        dim: numbers a frame, 512 for VGG16 at 48×48.
+        config: SubsystemConfig, the thesis' video subsystem by default.
+        n_classes: number of emotions.
+        normalisation: (mean, variance) of the training rows, each (dim,).
+
+    Returns:
+        keras.Model, not compiled.
+    """
+    return _subsystem("video", dim, config or SubsystemConfig.video(), n_classes, normalisation)
+
+
+def audio_subsystem(dim=13, config=None, *, n_classes=8, normalisation=None):
+    """MFCC → stacked GRU → attention → FC → batch normalisation → softmax (3.4.3, figure 3.7).
+
+    Args and Returns as `video_subsystem`; `dim` is the number of MFCC.
+    """
+    return _subsystem("audio", dim, config or SubsystemConfig.audio(), n_classes, normalisation)
+
+
+def fusion_model(video_dim=512, audio_dim=13, video=None, audio=None, fusion=None, *, n_classes=8, normalisation=None):
+    """Both FC outputs concatenated → batch normalisation → dropout → softmax (3.4.1, figure 3.5), trained jointly.
+
+    `fusion` may mix them otherwise than the thesis, and may leave out a stream of some clips in training.
+
+    Args:
+        video_dim, audio_dim: numbers a frame of each stream.
+        video, audio: SubsystemConfig of each trunk, the thesis' by default.
+        fusion: FusionConfig of the head.
+        n_classes: number of emotions.
+        normalisation: {"video": (mean, variance), "audio": (mean, variance)} of the training rows.
+
+    Returns:
+        keras.Model, not compiled.
+
+    Raises:
+        ValueError: a cross-modal attention changes steps that a trunk without attention never looks at.
+    """
+    fusion, normalisation = fusion or FusionConfig(), normalisation or {}
+    configs = {"video": video or SubsystemConfig.video(), "audio": audio or SubsystemConfig.audio()}
+    inputs, encoded, lengths = {}, {}, []
+    for stream, dim in (("video", video_dim), ("audio", audio_dim)):
+        sequence, length = stream_inputs(stream, dim)
+        inputs |= {stream: sequence, f"{stream}_length": length}
+        encoded[stream] = encode(stream, sequence, length, configs[stream], normalisation.get(stream))
+        lengths.append(length)
+    there = StreamDropout(fusion.stream_dropout, name="stream_dropout")(lengths) if fusion.stream_dropout else None
+    if fusion.kind == "cross":
+        deaf = [stream for stream, config in configs.items() if config.attention == "none"]
+        if deaf:
+            raise ValueError(f"the {deaf[0]} trunk has no attention, so what it finds in the other is lost: use soft")
+        encoded = crossed(encoded, there)
+    outputs = [pool(stream, *parts, configs[stream]) for stream, parts in encoded.items()]
+    if there:
+        outputs = [
+            keras.layers.Multiply(name=f"{stream}_there")(pair) for stream, *pair in zip(encoded, outputs, there)
+        ]
+    x = gated(outputs) if fusion.kind == "gated" else keras.layers.Concatenate(name="fusion")(outputs)
+    return keras.Model(inputs, head(x, n_classes, fusion.batch_norm, fusion.dropout), name="fusion_model")
+
+
+def crossed(encoded, there=None):
+    """Each stream's steps with what they find in the other's (cross-modal attention, Tsai et al. 2019).
+
+        x_v ← norm(x_v + attention(x_v asks x_a))      x_a ← norm(x_a + attention(x_a asks x_v))
+
+    Args:
+        encoded: {"video", "audio": (x, state, mask)}, as `encode` gives them.
+        there: [video, audio], each (B, 1), 0 where a stream is not there and nothing is found in it; None: both are.
+
+    Returns:
+        as `encoded`, with the new steps.
+    """
+    found = {}
+    for place, (stream, other) in enumerate((("video", "audio"), ("audio", "video"))):
+        (x, state, mask), (asked, _, real) = encoded[stream], encoded[other]
+        attention = keras.layers.MultiHeadAttention(HEADS, max(x.shape[-1] // HEADS, 1), name=f"{stream}_cross")
+        seen = attention(x, asked, attention_mask=Pairs(name=f"{stream}_cross_mask")(mask, real))
+        if there:
+            known = keras.layers.Reshape((1, 1), name=f"{stream}_cross_known")(there[1 - place])
+            seen = keras.layers.Multiply(name=f"{stream}_cross_there")([seen, known])
+        x = keras.layers.Add(name=f"{stream}_cross_add")([x, seen])
+        found[stream] = keras.layers.LayerNormalization(name=f"{stream}_cross_norm")(x), state, mask
+    return found
+
+
+def gated(outputs):
+    """A learnt mixture of two streams (gated multimodal unit, Arevalo et al. 2017).
+
+        z = σ(W [v; a])      h = z ⊙ tanh(W_v v) + (1 − z) ⊙ tanh(W_a a)
+
+    Args:
+        outputs: [v, a], each (B, fc_units).
+
+    Returns:
+        (B, fc_units): h.
+    """
+    units = outputs[0].shape[-1]
+    both = keras.layers.Concatenate(name="gate_inputs")(outputs)
+    gate = keras.layers.Dense(units, activation="sigmoid", name="gate")(both)
+    video, audio = (
+        keras.layers.Dense(units, activation="tanh", name=f"{stream}_gated")(output)
+        for stream, output in zip(("video", "audio"), outputs)
+    )
+    rest = keras.layers.Rescaling(-1.0, 1.0, name="gate_rest")(gate)  # 1 − z
+    shares = [keras.layers.Multiply(name="video_share")([gate, video])]
+    shares.append(keras.layers.Multiply(name="audio_share")([rest, audio]))
+    return keras.layers.Add(name="fusion")(shares)
+
+
+def attention_of(model):
+    """The same model, giving its attention weights as well.
+
+    Returns:
+        keras.Model whose output is {"emotion": (B, n_classes), "<stream>_attention": (B, T), …}. Where steps were put
+        side by side each has an equal part of their weight, and T is the next multiple of their number.
+    """
+    outputs = {"emotion": model.output}
+    stacks = {layer.name: layer.size for layer in model.layers if isinstance(layer, Stack)}
+    for layer in model.layers:
+        if isinstance(layer, SoftAttention):
+            size = stacks.get(layer.name.replace("_attention", "_stack"), 1)
+            outputs[layer.name] = layer.output[1] if size == 1 else keras.ops.repeat(layer.output[1] / size, size, 1)
+    return keras.Model(model.input, outputs)

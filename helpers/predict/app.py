@@ -1,0 +1,183 @@
+"""A page for one's own clips: drop one or record one, see what the model says and where it looked.
+
+    python -m helpers.predict.app MODEL [--fold N] [--host 127.0.0.1] [--port N]
+
+MODEL is a run's folder or an exported file. Nothing is kept after an answer, and no other host is contacted.
+"""
+
+import argparse
+import base64
+import html
+import os
+import pathlib
+import tempfile
+import traceback
+
+from helpers.data.exclusions import ClipError
+from helpers.plots import predictions
+from helpers.predict import playback, uploads
+from helpers.predict import predictor as predict
+
+QUEUE = 100  # answers that may wait; the next is told to come back
+
+INTRODUCTION = f"""# What does this face and voice express?
+
+Drop a clip in which one person speaks, or record one: up to {uploads.MOST_SECONDS} s and \
+{uploads.MOST_BYTES >> 20} MB. It is looked at on the machine that serves this page, and deleted when it is answered.
+"""
+
+LIMITS = """**What this cannot do.** The model has learnt acted emotions. RAVDESS' are those of 24 North American \
+actors, who speak two sentences in English in a studio. It names the emotion that an actor would have meant by such a \
+face and such a voice; what a person feels it does not know. Other faces, ages, accents, languages, cameras and rooms \
+it has never met, and it is more often wrong there than its accuracy says. Do not use it to decide anything about \
+anybody. In the European Union, inferring the emotions of people at work or in education is prohibited, except for \
+medical or safety reasons (Regulation (EU) 2024/1689, Article 5(1)(f))."""
+
+
+def answer(path, predictor):
+    """One clip's answer as HTML that holds all it shows, so that no file of it stays anywhere.
+
+    Args:
+        path: of the clip.
+        predictor: Predictor.
+
+    Returns:
+        str. What is wrong with a clip is an answer too.
+    """
+    name = pathlib.PurePath(path).name
+    try:
+        uploads.check(path)
+        found = predictor.predict(path)
+        with tempfile.TemporaryDirectory() as folder:
+            film = playback.write(path, found, pathlib.Path(folder) / "answer.mp4").read_bytes()
+        picture = predictions.png(predictions.overview(found))
+    except ClipError as error:
+        return _refusal(f"No answer. {error}")
+    except Exception:
+        traceback.print_exc()
+        return _refusal(f"{name}: something went wrong here, and the server's window says what. Try another clip.")
+    remarks = "".join(f"<li>{html.escape(remark)}</li>" for remark in found.warnings)
+    return (
+        f'<div class="answer"><h2>{html.escape(found.sentence)}</h2><p>{html.escape(name)}</p>'
+        f'<video controls width="100%" src="{_inline("video/mp4", film)}"></video>'
+        f'<img width="100%" alt="Faces, sound and probabilities" src="{_inline("image/png", picture)}">'
+        f"<ul>{remarks}</ul></div>"
+    )
+
+
+def _inline(kind, content):
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _refusal(sentence):
+    return f'<div class="refusal" role="alert"><p>{html.escape(sentence)}</p></div>'
+
+
+def build(predictor, desk):
+    """The page.
+
+    Args:
+        predictor: Predictor.
+        desk: uploads.Desk that hears of the uploads.
+
+    Returns:
+        gradio.Blocks with a queue, in which one clip at a time is answered.
+    """
+    gradio = _gradio()
+
+    def reply(upload):
+        # A file component gives the file, a video component the file under its name.
+        path = (upload.get("video") or upload).get("path") if isinstance(upload, dict) else None
+        try:
+            with desk.lend(path) as clip:
+                return answer(clip, predictor), None
+        except ClipError as error:
+            return _refusal(f"No answer. {error}"), None
+
+    # Raw payloads: the desk, not Gradio, says which paths may be read.
+    options = {"preprocess": False, "concurrency_limit": 1, "concurrency_id": "clips"}
+    # An upload that nobody asks about, from a page closed too early, is gone within the hour.
+    about = {"title": "What does this face and voice express?", "delete_cache": (600, 3000)}
+    with gradio.Blocks(**about, analytics_enabled=False) as page:
+        gradio.Markdown(INTRODUCTION)
+        with gradio.Row():
+            with gradio.Column(scale=1):
+                with gradio.Tab("A file"):
+                    clip = gradio.File(label="A clip", file_count="single")
+                with gradio.Tab("The webcam"):
+                    size = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}}}
+                    camera = {"webcam_options": gradio.WebcamOptions(mirror=False, constraints=size)}
+                    take = gradio.Video(sources=["webcam"], include_audio=True, label="Record yourself", **camera)
+            with gradio.Column(scale=2):
+                shown = gradio.HTML("<p>The answer comes here.</p>", elem_id="answer")
+        gradio.Markdown(LIMITS)
+        # The second output empties the component: its file is gone, and the next one can be dropped there.
+        clip.upload(reply, clip, [shown, clip], api_name="answer", **options)
+        take.stop_recording(reply, take, [shown, take], api_name="answer_recording", **options)
+    return page.queue(max_size=QUEUE)
+
+
+def serve(predictor, host="127.0.0.1", port=None, wait=True):
+    """Serves the page.
+
+    Args:
+        predictor: Predictor.
+        host: address to listen on; by default this machine alone can reach it.
+        port: to listen on; None takes the first free one from 7860 on.
+        wait: False returns at once.
+
+    Returns:
+        (page, address): the gradio.Blocks, whose `close()` ends it, and its address.
+    """
+    from starlette.middleware import Middleware
+
+    desk, gradio = uploads.Desk(), _gradio()
+    page = build(predictor, desk)
+    fonts = ["system-ui", "sans-serif"]  # no font server hears of who opens the page
+    _, address, _ = page.launch(
+        server_name=host,
+        server_port=port,
+        share=False,
+        ssr_mode=False,
+        quiet=True,
+        prevent_thread_lock=True,
+        max_file_size=uploads.MOST_BYTES,
+        footer_links=[],
+        theme=gradio.themes.Default(font=fonts, font_mono=["monospace"]),
+        app_kwargs={"middleware": [Middleware(desk.watch)]},
+    )
+    print(f"Open {address} in a browser; Ctrl+C ends it.", flush=True)
+    if wait:
+        page.block_thread()
+    return page, address
+
+
+def _gradio():
+    """Gradio, told to keep to itself: no statistics, no record of answers in the browser."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_RUN_HISTORY"] = "False"
+    try:
+        import gradio
+    except ImportError as error:
+        raise SystemExit("The page needs Gradio: pip install -r requirements-app.txt, or `make app`") from error
+    return gradio
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", help="a run's folder, such as runs/demo/fusion, or an exported file")
+    parser.add_argument("--fold", type=int, help="of a folder: the fold whose model answers; by default all together")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; by default this machine alone")
+    parser.add_argument("--port", type=int, help="by default the first free one from 7860 on")
+    chosen = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="clips-") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder  # read when Gradio is imported
+        try:
+            predictor = predict.Predictor.load(chosen.model, chosen.fold)
+        except (FileNotFoundError, ValueError) as error:
+            raise SystemExit(f"{error}\nTrain a model first, such as with `make demo`.") from error
+        serve(predictor, chosen.host, chosen.port)
+
+
+if __name__ == "__main__":
+    main()

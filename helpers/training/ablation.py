@@ -1,0 +1,118 @@
+"""The same training over a grid of architectures: tables 4.1 and 4.3 as one call (thesis 4.1, 4.2)."""
+
+import itertools
+import json
+import pathlib
+
+from helpers import runtime
+from helpers.config import SubsystemConfig
+from helpers.training import cross_validation
+
+
+def grid(**knobs):
+    """Every combination of the given values.
+
+    Args:
+        knobs: SubsystemConfig's fields, each with a sequence of values: gru_layers=(1, 3), attention=("none", "soft").
+
+    Returns:
+        list of dicts, the last knob changing fastest.
+    """
+    return [dict(zip(knobs, values)) for values in itertools.product(*knobs.values())]
+
+
+def run(features, model, rows, out=None, **options):
+    """Cross-validates a subsystem once for each row, on the same folds.
+
+    Each row has its own folder of folds, so the call resumes like `training.cross_validate`: a finished fold is never
+    trained again, whichever row it is of, and a row added later trains alone. `out`/table.csv is written anew after
+    each row.
+
+    Args:
+        features: FeatureSet.
+        model: "video" or "audio", the subsystem.
+        rows: dicts of SubsystemConfig's fields that differ from the thesis' subsystem, such as `published.TABLE_4_1`
+            or what `grid` gives. "thesis" may stand beside them: a published accuracy, carried into the table.
+        out: folder; by default runs/ablation-<model>-<protocol> in the workspace.
+        options: protocol, n_folds, max_folds, train, seed, progress, workers, as in `training.cross_validate`.
+
+    Returns:
+        (results, table): {row's name: CVResult}, in the rows' order, and what `table` makes of them.
+
+    Raises:
+        ValueError: no subsystem of that name, two rows alike, a field SubsystemConfig does not know, or what
+            `training.cross_validate` refuses; before anything is trained.
+    """
+    if model not in ("video", "audio"):
+        raise ValueError(f'model is {model!r}; an ablation is of "video" or "audio"')
+    make = getattr(SubsystemConfig, model)
+    wanted, published = {}, {}
+    for row in rows:
+        changes = {field: value for field, value in row.items() if field != "thesis"}
+        settings = make(**_known(changes))
+        if name(settings) in wanted:
+            raise ValueError(f"two rows of the ablation are {name(settings)}; leave one out")
+        wanted[name(settings)] = settings
+        published[name(settings)] = row.get("thesis")
+    out = pathlib.Path(out or runtime.workspace() / "runs" / f"ablation-{model}-{options.get('protocol', 'random')}")
+    results = {}
+    for row_name, settings in wanted.items():
+        options |= {model: settings, "out": out / row_name}
+        results[row_name] = cross_validation.cross_validate(features, model, **options)
+        table(results, published).to_csv(out / "table.csv", index_label="row")
+    return results, table(results, published)
+
+
+def _known(changes):
+    unknown = set(changes) - set(SubsystemConfig.__dataclass_fields__)
+    if unknown:
+        known = ", ".join(SubsystemConfig.__dataclass_fields__)
+        raise ValueError(f"{sorted(unknown)[0]!r} is no field of a subsystem; known: {known}")
+    return changes
+
+
+def name(settings):
+    """A row's name and folder, such as "3x256-bn-soft"; whatever else is not the default follows by its name."""
+    words = [f"{settings.gru_layers}x{settings.gru_units}", "bn" if settings.batch_norm else "plain"]
+    words.append(settings.attention)
+    if settings.cell != "gru":
+        words.append(settings.cell)
+    default = SubsystemConfig()
+    short_names = {"fc_units": "fc", "dropout": "drop", "rnn_dropout": "rnndrop", "noise": "noise"}
+    short_names |= {"bidirectional": "both", "stack": "stack", "convolution": "conv"}
+    for field, short in short_names.items():
+        if getattr(settings, field) != getattr(default, field):
+            words.append(f"{short}{getattr(settings, field)}")
+    return "-".join(words)
+
+
+def table(results, published=None):
+    """The ablation as one table.
+
+    Args:
+        results: {name: CVResult} of subsystems.
+        published: {name: accuracy between 0 and 1}, shown beside; None for a row without one.
+
+    Returns:
+        DataFrame, one row a result: GRU layers, GRU units, batch norm, attention, parameters (trained ones), average,
+        std, best over the folds and the published accuracy in per cent, folds.
+    """
+    import pandas as pd
+
+    rows = {}
+    for row_name, result in results.items():
+        stored = json.loads((result.out / "config.json").read_text())
+        settings = SubsystemConfig(**stored[stored["model"]])
+        summary = result.summary()
+        rows[row_name] = {
+            "GRU layers": settings.gru_layers,
+            "GRU units": settings.gru_units,
+            "batch norm": "yes" if settings.batch_norm else "no",
+            "attention": settings.attention,
+            "parameters": summary.get("parameters"),
+            **{column: round(100 * summary[column], 2) for column in ("average", "std", "best")},
+            "folds": summary["folds"],
+        }
+        if published and published.get(row_name) is not None:
+            rows[row_name]["thesis"] = round(100 * published[row_name], 2)
+    return pd.DataFrame.from_dict(rows, orient="index")

@@ -1,0 +1,95 @@
+"""What is refused before time is spent on training: leaks, folds that cannot work, too little room."""
+
+import json
+import shutil
+
+import numpy as np
+
+from helpers import config
+from helpers.data import ravdess
+
+_MB = 1 << 20
+
+
+def check_folds(features, streams, protocol, parts):
+    """Asserts what everyone trusts: nobody and no take on both sides, every class trained on, numbers everywhere.
+
+    Args:
+        features: FeatureSet.
+        streams: those that are trained on.
+        protocol: the folds'.
+        parts: list of (train, test) index arrays.
+
+    Raises:
+        ValueError: naming the fold, and the clip, actor or emotion.
+    """
+    takes = np.array([_take(name) for name in features.clip_id])
+    for k, (train, test) in enumerate(parts, start=1):
+        both = np.intersect1d(takes[train], takes[test])
+        if protocol != "random":
+            both = [*both, *(f"actor {a}" for a in np.intersect1d(features.actor[train], features.actor[test]))]
+        if len(both):
+            raise ValueError(f"fold {k} has {', '.join(map(str, both[:3]))} on both sides; leave duplicates out")
+        lacking = np.setdiff1d(features.label, features.label[train])
+        if len(lacking):
+            names = ", ".join(repr(features.classes[label]) for label in lacking)
+            raise ValueError(f"fold {k} of protocol {protocol!r} would train on no clip of {names}: use fewer folds")
+    for stream in streams:
+        values = getattr(features, stream)
+        for at in range(0, len(features), 1024):
+            bad = np.flatnonzero(~np.isfinite(values[at : at + 1024]).all(axis=(1, 2)))
+            if len(bad):
+                raise ValueError(f"{features.clip_id[at + bad[0]]} has {stream} features that are not numbers")
+
+
+def _take(clip_id):
+    """What names a performance: RAVDESS' code without the modality, else the whole id."""
+    try:
+        return ravdess.parse(clip_id).take
+    except ValueError:
+        return clip_id
+
+
+def check_subsystems(wanted, folders, n_folds):
+    """Asserts that the subsystems a fusion starts from never met its test clips.
+
+    Args:
+        wanted: {stream: config.json's content as the fusion needs it}; how long they were trained is free.
+        folders: {stream: the finished cross-validation's folder}.
+        n_folds: folds that are needed.
+
+    Raises:
+        FileNotFoundError: no such folder, or a fold is missing in it.
+        ValueError: trained on other folds, features or architecture.
+    """
+    for stream, folder in folders.items():
+        lacking = [k for k in range(1, n_folds + 1) if not (folder / f"fold_{k}" / "model.keras").is_file()]
+        if lacking or not (folder / "config.json").is_file():
+            raise FileNotFoundError(
+                f"{folder} lacks fold {(lacking or [1])[0]} of the {stream} subsystem: train it first"
+            )
+        stored = config.completed(json.loads((folder / "config.json").read_text()))
+        for name in ("model", "protocol", "n_folds", "parts", "seed", "classes", "features", stream):
+            here, there = wanted[stream].get(name), stored.get(name)
+            if there != here:
+                raise ValueError(
+                    f"{folder} was trained with another {name} ({there}, here {here}): its "
+                    "trunks may know the test clips, or do not fit; train the subsystem with this fusion's settings"
+                )
+
+
+def check_room(out, parameters, n_folds, workers):
+    """Asserts that the disk can hold the folds' models and, while they train, the states.
+
+    Raises:
+        OSError: naming the folder, what it has and what is needed.
+    """
+    # A model in float32, and while it trains its state with Adam's two moments, twice for a moment when it is renewed.
+    need = 4 * parameters * (n_folds + 6 * min(workers, n_folds)) + _MB * n_folds
+    place = next(folder for folder in (out, *out.resolve().parents) if folder.is_dir())
+    free = shutil.disk_usage(place).free
+    if free < need:
+        raise OSError(
+            f"{place} has {free / _MB:,.0f} MB free, and {n_folds} folds of this model take about "
+            f"{need / _MB:,.0f} MB: make room, or name another folder as `out`"
+        )

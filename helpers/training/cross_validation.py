@@ -1,0 +1,256 @@
+"""Cross-validation with its files, fold by fold, resumable (thesis 3.3.1)."""
+
+import dataclasses
+import glob
+import hashlib
+import json
+import os
+import pathlib
+
+import numpy as np
+
+from helpers import config as configs
+from helpers import runtime
+from helpers.config import FusionConfig, SubsystemConfig, TrainConfig
+from helpers.data import ravdess
+from helpers.evaluation import metrics, significance
+from helpers.training import checks
+
+MODELS = {"video": ("video",), "audio": ("audio",), "fusion": ("video", "audio")}
+_PREPROCESSING = {"video": ("video", "vgg16"), "audio": ("audio",), "fusion": ("video", "vgg16", "audio")}
+
+
+@dataclasses.dataclass(frozen=True)
+class CVResult:
+    """What a cross-validation gives.
+
+    Attributes:
+        predictions: DataFrame, one row a test clip: clip_id actor label prediction fold p_<emotion> ….
+        history: DataFrame, one row an epoch: fold epoch loss accuracy [val_loss val_accuracy] seconds.
+        classes: the emotions' names.
+        about: model, protocol, seed, epochs, ….
+        out: folder with the files.
+    """
+
+    predictions: object
+    history: object
+    classes: tuple
+    about: dict
+    out: pathlib.Path
+
+    def summary(self):
+        """dict: average best lowest std (accuracy over folds), uar, macro_f1, n, protocol, per_class, …; and what
+        `statistics.report` adds: intervals, calibration, most confused pairs, the spread over actors."""
+        numbers = metrics.summarise(self.predictions, self.classes, **self.about)
+        return numbers | significance.report(self.predictions, self.classes, self.about["protocol"])
+
+
+def cross_validate(
+    features,
+    model="fusion",
+    protocol="random",
+    n_folds=configs.N_FOLDS,
+    max_folds=None,
+    out=None,
+    train=None,
+    seed=0,
+    *,
+    video=None,
+    audio=None,
+    fusion=None,
+    subsystems=None,
+    parts=None,
+    progress=True,
+    workers=1,
+):
+    """Trains and tests one model on every fold, writing each as it is finished.
+
+    A finished fold is never trained again, and a fold killed half-way goes on with its last saved epoch, to the same
+    end. A folder that holds another configuration's folds is put aside, as `<out>.<key>`, and taken back when that
+    configuration returns.
+
+    Args:
+        features: FeatureSet.
+        model: "video", "audio" or "fusion".
+        protocol, n_folds, seed: as in `ravdess.folds`; the seed also sets weights and shuffling.
+        max_folds: stop after so many folds; None runs all.
+        out: folder for config.json, preprocessing.json (where the features say how they were made),
+            fold_<k>/{history.csv,predictions.csv,model.keras} and summary.json; by default
+            runs/<model>-<protocol>-<key> in the workspace.
+        train: TrainConfig. The number of epochs is fixed, or found on a part of the training rows: the test fold is
+            predicted once, at the end.
+        video, audio: SubsystemConfig of each stream, the thesis' by default.
+        fusion: FusionConfig.
+        subsystems: {"video": folder, "audio": folder} of finished cross-validations on the same folds, where the
+            fusion's `trunks` come from them; a stream that is not named is trained first, into `out`/<stream>.
+        parts: list of (train, test) index arrays, folds of one's own; `protocol` is then only their name.
+        progress: show a bar.
+        workers: folds trained side by side, in processes of one thread each. On a CPU two such processes do more than
+            one with two threads; an accelerator wants 1.
+
+    Returns:
+        CVResult.
+
+    Raises:
+        ValueError: unknown model, a stream the features lack, folds that cannot be made, a class that a fold has no
+            training clip of, one actor or take on both sides, a feature that is no number, subsystems that were trained
+            on other folds; before anything is trained.
+        OSError: too little room on the disk; before anything is trained, or later with the finished folds kept.
+    """
+    if model not in MODELS:
+        raise ValueError(f"model is {model!r}; one of {', '.join(MODELS)}")
+    lacking = [stream for stream in MODELS[model] if stream not in features.streams]
+    if lacking:
+        raise ValueError(f"the {model} model needs {lacking[0]} features, and these have only {features.streams[0]}")
+    own = parts is not None
+    parts = parts if own else ravdess.folds(features, protocol, n_folds, seed)
+    checks.check_folds(features, MODELS[model], protocol, parts)
+    settings = configs.as_dict(
+        {
+            "model": model,
+            "protocol": protocol,
+            "n_folds": len(parts),
+            "seed": seed,
+            "train": train or TrainConfig(),
+            "video": (video or SubsystemConfig.video()) if "video" in MODELS[model] else None,
+            "audio": (audio or SubsystemConfig.audio()) if "audio" in MODELS[model] else None,
+            "fusion": (fusion or FusionConfig()) if model == "fusion" else None,
+            "classes": features.classes,
+            "features": features.fingerprint(MODELS[model]),
+            "backend": runtime.choose_backend(),
+        }
+    )
+    if own:
+        settings["parts"] = [[_digest(rows) for rows in part] for part in parts]
+    wanted = _subsystems(features, settings)  # what the trunks come from, where they are not trained jointly
+    if wanted:
+        settings["subsystems"] = {stream: configs.key(wanted[stream]) for stream in wanted}
+    out = pathlib.Path(out or runtime.workspace() / "runs" / f"{model}-{protocol}-{configs.key(settings)}")
+    parts = parts[:max_folds]
+    given = {stream: pathlib.Path(folder) for stream, folder in (subsystems or {}).items()}
+    if given.keys() - wanted.keys():
+        raise ValueError(
+            'subsystems are named, and nothing would be taken from them: set FusionConfig(trunks="trained")'
+        )
+    checks.check_subsystems(wanted, given, len(parts))
+    _claim(out, settings)
+    made = features.preprocessing or {}
+    if all(name in made for name in _PREPROCESSING[model]):
+        names = (*_PREPROCESSING[model], "per_person")
+        _write_json(out / "preprocessing.json", {name: made[name] for name in names if name in made})
+    parameters = _parameters(features, settings, out)
+    checks.check_room(out, parameters, len(parts), workers)
+    for stream in wanted.keys() - given.keys():
+        given[stream] = out / stream
+        options = {"parts": parts if own else None, "progress": progress, "workers": workers}
+        options[stream] = SubsystemConfig(**wanted[stream][stream])
+        cross_validate(features, stream, protocol, n_folds, max_folds, given[stream], train, seed, **options)
+    _run_folds(features, settings, parts, out, given, progress, workers)
+    result = _collect(out, len(parts), settings, parameters)
+    _write_json(out / "summary.json", result.summary())
+    return result
+
+
+def _digest(rows):
+    return hashlib.sha256(np.asarray(rows, dtype=np.int64).tobytes()).hexdigest()[:8]
+
+
+def _subsystems(features, settings):
+    """config.json's content of the subsystems that a fusion's trunks come from: {} where it is trained jointly."""
+    if not settings["fusion"] or settings["fusion"]["trunks"] == "joint":
+        return {}
+    streams = MODELS["fusion"]
+    return {
+        stream: settings
+        | {"model": stream, "fusion": None, "features": features.fingerprint((stream,))}
+        | {other: None for other in streams if other != stream}
+        for stream in streams
+    }
+
+
+def _parameters(features, settings, out):
+    """Number of trained parameters, from the summary where there is one: building a model takes a moment."""
+    if (out / "summary.json").is_file():
+        return json.loads((out / "summary.json").read_text())["parameters"]
+    from helpers.training import fold
+
+    return fold.parameters(features, settings)
+
+
+def load(out):
+    """The CVResult of a finished cross-validation's folder.
+
+    Raises:
+        FileNotFoundError: there is none, or it was interrupted and has no summary yet.
+    """
+    out = pathlib.Path(out)
+    if not (out / "summary.json").is_file():
+        raise FileNotFoundError(f"{out} holds no finished cross-validation; run the notebook that trains it to its end")
+    summary, settings = (json.loads((out / name).read_text()) for name in ("summary.json", "config.json"))
+    return _collect(out, summary["folds"], settings, summary.get("parameters"))
+
+
+def _claim(out, settings):
+    """Makes `out` this configuration's folder; another configuration's folds are put aside, never reused or lost."""
+    if (out / "config.json").is_file():
+        stored = _stored(out)
+        if stored == settings:
+            return
+        aside = out.with_name(f"{out.name}.{configs.key(stored)}")
+        out.rename(aside)
+        print(f"{out} held another configuration; its folds are kept in {aside.name}")
+    # By what it holds: an earlier version, which did not have today's fields, named it by another key.
+    for earlier in out.parent.glob(f"{glob.escape(out.name)}.*/config.json"):
+        if _stored(earlier.parent) == settings:
+            earlier.parent.rename(out)
+            return
+    out.mkdir(parents=True, exist_ok=True)
+    _write_json(out / "config.json", settings)
+
+
+def _stored(folder):
+    """A run's configuration, with today's defaults for what its version did not have."""
+    return configs.completed(json.loads((folder / "config.json").read_text()))
+
+
+def _run_folds(features, settings, parts, out, subsystems, progress, workers):
+    todo = [k for k in range(1, len(parts) + 1) if not (out / f"fold_{k}" / "predictions.csv").is_file()]
+    if not todo:
+        return
+    from tqdm.auto import tqdm
+
+    streams, epochs = MODELS[settings["model"]], settings["train"]["epochs"]
+    common = {"features": features, "settings": settings, "streams": streams, "subsystems": subsystems}
+    jobs = [
+        {**common, "train_rows": parts[k - 1][0], "test_rows": parts[k - 1][1], "k": k, "folder": out / f"fold_{k}"}
+        for k in todo
+    ]
+    with tqdm(total=len(parts) * epochs, desc=settings["model"], disable=not progress) as bar:
+        bar.update((len(parts) - len(todo)) * epochs)
+        if min(workers, len(todo)) > 1:
+            from helpers.training import parallel_folds
+
+            parallel_folds.run(jobs, workers, bar)
+            return
+        from helpers.training import fold
+
+        with runtime.sharing():
+            for job in jobs:
+                fold.run(**job, bar=bar)
+
+
+def _collect(out, n_folds, settings, parameters):
+    import pandas as pd
+
+    def gather(name):
+        return pd.concat([pd.read_csv(out / f"fold_{k}" / name) for k in range(1, n_folds + 1)], ignore_index=True)
+
+    about = {name: settings[name] for name in ("model", "protocol", "seed", "backend")}
+    about |= {"epochs": settings["train"]["epochs"], "folds_planned": settings["n_folds"], "parameters": parameters}
+    return CVResult(gather("predictions.csv"), gather("history.csv"), tuple(settings["classes"]), about, out)
+
+
+def _write_json(path, value):
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(value, indent=1) + "\n")
+    os.replace(temporary, path)

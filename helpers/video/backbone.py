@@ -1,0 +1,135 @@
+"""VGG16, frozen: faces to embeddings (thesis 2.1, 3.4.2).
+
+Weights come from, in this order: the path given; the path in EMOTION_VGG16_WEIGHTS; the file that data_manifest.csv
+names, fetched once into Keras' folder. Where none can be had that is an error; for synthetic clips alone, or asked for
+by name, seeded random ones stand in: fine for trying the suite out, useless for numbers about real faces.
+"""
+
+import functools
+import hashlib
+import os
+import pathlib
+import sys
+
+import numpy as np
+
+from helpers import runtime
+from helpers.data import manifest
+from helpers.data.download import DownloadError
+
+WEIGHTS_VARIABLE = "EMOTION_VGG16_WEIGHTS"
+DIM = 512
+
+
+def find_weights(path=None, stand_in=False):
+    """Says which weights will be used.
+
+    Args:
+        path: a .h5 file for keras.applications.VGG16(include_top=False), "random", or None to look.
+        stand_in: whether random ones may stand in, loudly, where the file cannot be fetched: for synthetic clips.
+
+    Returns:
+        (source, identity): what to load ("random" or a path), and a short name that differs for different weights.
+
+    Raises:
+        FileNotFoundError: a path was given, here or in EMOTION_VGG16_WEIGHTS, and there is no file; or none was, and
+            the file cannot be fetched.
+    """
+    path = path or os.environ.get(WEIGHTS_VARIABLE)
+    if path and path != "random":
+        file = pathlib.Path(path).expanduser()
+        if not file.is_file():
+            raise FileNotFoundError(f"no VGG16 weights at {file}: correct the path or unset {WEIGHTS_VARIABLE}")
+        return str(file), _digest(str(file), file.stat().st_size, file.stat().st_mtime_ns)
+    if path == "random":
+        return "random", "random"
+    try:
+        return _download(0.1 if stand_in else 1.0), "imagenet"
+    except (DownloadError, OSError, ValueError) as error:
+        why = (
+            f"VGG16's ImageNet weights could not be fetched: {error}\nRun the same again with a network, or download "
+            f"the file elsewhere and set {WEIGHTS_VARIABLE} to its path"
+        )
+        if not stand_in:
+            raise FileNotFoundError(f'{why}; "random" in its place tries the suite out without them') from error
+    line = "!" * 100
+    print(
+        f"{line}\n{why}.\nRANDOM weights stand in: good enough for synthetic clips alone.\n{line}",
+        file=sys.stderr,
+        flush=True,
+    )
+    return "random", "random"
+
+
+@functools.lru_cache
+def _digest(file, *_stamp):
+    return hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest()[:8]
+
+
+@functools.cache  # of what was found: a failure is not remembered
+def _download(pause):
+    """The manifest's file in the folder where Keras keeps its own, fetched if need be, and checked: a path."""
+    rows = manifest.select(manifest.read(), "vgg16")
+    return str(manifest.fetch(rows, runtime.keras_home() / "models", pause=pause)[0])
+
+
+@functools.lru_cache(maxsize=2)
+def vgg16(source, size=48):
+    """The frozen convolution base: uint8 faces (n, size, size, 3) RGB, preprocessed, to (n, 512).
+
+    Args:
+        source: as `find_weights` returns it.
+        size: side of the faces in px, at least 32.
+
+    Returns:
+        keras.Model, not trainable.
+    """
+    model = base(None if source == "random" else source, size)
+    if source == "random":
+        _fill_randomly(model)
+    return model
+
+
+def base(weights, size=48):
+    """As `vgg16`, made anew; with `weights` None its weights are for the caller to set."""
+    import keras
+
+    model = keras.applications.VGG16(
+        include_top=False,
+        weights=weights,
+        input_shape=(size, size, 3),
+        pooling="avg",  # at 48 × 48 the base gives 1 × 1 × 512, which this only flattens
+    )
+    model.trainable = False
+    return model
+
+
+def _fill_randomly(model, seed=0):
+    """He-normal kernels from NumPy, the same on every backend; Keras' own start lets 13 ReLU layers fade to nothing."""
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        if layer.weights:
+            kernel, bias = layer.get_weights()
+            spread = np.sqrt(2 / np.prod(kernel.shape[:3]))
+            layer.set_weights([rng.normal(0, spread, kernel.shape).astype("float32"), np.zeros_like(bias)])
+
+
+def embed(frames, source, batch_size=256):
+    """Embeds faces.
+
+    Args:
+        frames: uint8 (n, size, size, 3), RGB.
+        source: as `find_weights` returns it, or the model itself.
+        batch_size: faces at once.
+
+    Returns:
+        float32 (n, 512).
+    """
+    import keras
+
+    if not len(frames):
+        return np.zeros((0, DIM), dtype=np.float32)
+    model = vgg16(source, frames.shape[1]) if isinstance(source, str) else source
+    # preprocess_input changes float arrays in place and wants RGB: the copy is on purpose.
+    inputs = keras.applications.vgg16.preprocess_input(np.array(frames, dtype=np.float32))
+    return np.asarray(model.predict(inputs, batch_size=batch_size, verbose=0), dtype=np.float32)

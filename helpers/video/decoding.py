@@ -1,0 +1,229 @@
+"""A clip decoded once: pictures as they are stored, and the sound that lies between them.
+
+PyAV reads whatever FFmpeg does. A picture's gray plane is there without any conversion, which is all that the face
+detector needs, and only the region that is cut out ever becomes RGB.
+"""
+
+import pathlib
+
+import numpy as np
+
+from helpers.data import mp4
+from helpers.data.exclusions import ClipError, Unreadable
+
+# MP4 and its kin say in their index what is in them; FFmpeg need not decode a few frames to find out.
+_QUICK = {"analyzeduration": "0", "probesize": "5000"}
+
+# What FFmpeg may open: files that hold pictures and sound themselves. It also knows lists of other files, which a clip
+# from an unknown hand must not make it follow.
+_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,wav,w64,mp3,ogg,flac,aac,aiff,caf,mpegts,mpeg,mpegvideo,asf,flv"
+_FORMATS += ",amr,au,rm,dv,mxf,nut,ac3,eac3,ivf,h264,hevc"
+OPEN = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+
+
+class Picture:
+    """One decoded frame.
+
+    Attributes:
+        time: seconds, by its time stamp.
+        gray: uint8 (H, W), upright.
+    """
+
+    def __init__(self, frame, time):
+        self.time = time
+        self._turns = round(frame.rotation / 90) % 4  # counter-clockwise quarter turns that make it upright
+        planar = frame.format.name == "yuv420p" and not self._turns and frame.width % 2 == frame.height % 2 == 0
+        self._frame = frame if planar else None
+        self._rgb = None if planar else np.rot90(frame.to_ndarray(format="rgb24"), self._turns)
+        self.gray = self._plane(0) if planar else self._to_gray()
+
+    def _plane(self, number):
+        plane = self._frame.planes[number]
+        whole = np.frombuffer(plane, dtype=np.uint8).reshape(-1, plane.line_size)
+        return whole[: plane.height, : plane.width]
+
+    def _to_gray(self):
+        import cv2
+
+        return cv2.cvtColor(np.ascontiguousarray(self._rgb), cv2.COLOR_RGB2GRAY)
+
+    @property
+    def nbytes(self):
+        return self.gray.nbytes * 3 // (2 if self._rgb is None else 1)
+
+    def rgb(self, top=0, bottom=None, left=0, right=None):
+        """A region in colour: uint8 (bottom − top, right − left, 3), cut off at the picture's edges."""
+        if self._rgb is not None:
+            return np.ascontiguousarray(self._rgb[top:bottom, left:right])
+        import cv2
+
+        height, width = self.gray.shape
+        bottom, right = bottom or height, right or width
+        # Colour is stored for blocks of 2 × 2: convert the even region around, and cut.
+        y, x, y1, x1 = top // 2 * 2, left // 2 * 2, (bottom + 1) // 2 * 2, (right + 1) // 2 * 2
+        uv = cv2.merge([np.ascontiguousarray(self._plane(n)[y // 2 : y1 // 2, x // 2 : x1 // 2]) for n in (1, 2)])
+        region = cv2.cvtColorTwoPlane(np.ascontiguousarray(self.gray[y:y1, x:x1]), uv, cv2.COLOR_YUV2RGB_NV12)
+        return region[top - y : bottom - y, left - x : right - x]
+
+
+class Sound:
+    """Gathers a clip's decoded sound.
+
+    Attributes:
+        rate: Hz, None while there is none.
+        promised: seconds that the container says there are, None where it does not say.
+    """
+
+    def __init__(self):
+        self.rate = self.promised = self._resampler = None
+        self._pieces = []
+
+    def begin(self, stream):
+        import av
+
+        self.rate = stream.rate
+        self.promised = float(stream.duration * stream.time_base) if stream.duration else None
+        self._resampler = av.AudioResampler(format="fltp")  # planar float, one row a channel, whatever is stored
+
+    def add(self, frame):
+        self._pieces += [out.to_ndarray().mean(axis=0) for out in self._resampler.resample(frame)]
+
+    def samples(self):
+        """Mono: float32 (n,)."""
+        return np.concatenate(self._pieces) if self._pieces else np.zeros(0, dtype=np.float32)
+
+
+def decode(path, pictures=True, sound=None, threads=0):
+    """Yields a clip's pictures in order, gathering its sound on the way.
+
+    Args:
+        path: anything PyAV opens.
+        pictures: False yields nothing and only gathers the sound.
+        sound: Sound to fill, or None.
+        threads: of the video decoder; 0 takes one a core.
+
+    Yields:
+        Picture.
+
+    Raises:
+        ClipError: not readable, or the wanted stream is missing or cut short.
+    """
+    import av
+
+    name, kind = pathlib.Path(path).name, "pictures" if pictures else "sound"
+    try:
+        with open(str(path), "rb") as file:
+            quick = _QUICK if file.read(8)[4:] == b"ftyp" else {}  # by its content: a name may be wrong
+        # Tags are for people, and may be in any encoding.
+        with av.open(str(path), options=OPEN | quick, metadata_errors="replace") as container:
+            video = container.streams.video[0] if pictures and container.streams.video else None
+            audio = container.streams.audio[0] if sound is not None and container.streams.audio else None
+            if pictures and audio and not audio.codec_context:
+                audio = None  # `decode` of the sound alone says so
+            if any(stream and not stream.codec_context for stream in (video, audio)):
+                raise Unreadable(f"{name}: it is in a codec that this FFmpeg lacks; convert it to H.264 and AAC")
+            if pictures and video is None:
+                raise ClipError(f"{name}: holds no picture")
+            if not pictures and audio is None:
+                raise ClipError(f"{name}: has no sound stream")
+            if audio:
+                sound.begin(audio)
+            yield from _decode(container, video, audio, sound, threads, name)
+    except (av.FFmpegError, OSError) as error:
+        raise Unreadable(f"{name}: no {kind} could be read ({error.strerror or error})") from error
+
+
+def _decode(container, video, audio, sound, threads, name):
+    import av
+
+    count, last, promised, rate = 0, -np.inf, 0, 30.0
+    if video:
+        promised, rate = video.frames, float(video.average_rate or video.guessed_rate or 30)
+        video.thread_type, video.codec_context.thread_count = "AUTO", threads
+    for packet in container.demux([stream for stream in (video, audio) if stream]):
+        try:
+            frames = packet.decode()
+        except av.InvalidDataError:
+            continue  # a damaged packet costs its own frames; too many of them count as cut short
+        for frame in frames:
+            if packet.stream is audio:
+                sound.add(frame)
+                continue
+            time = frame.time if frame.time is not None else count / rate
+            if time > last:
+                last, count = time, count + 1
+                yield Picture(frame, time)
+    if video and not count:
+        raise ClipError(f"{name}: holds no picture")
+    if count < 0.9 * promised:
+        raise Unreadable(f"{name}: cut short, {count} of {promised} frames are there")
+
+
+def steady(path, fps, sound=None):
+    """Yields a clip's pictures at a steady rate, whatever its own: at each tick the one that stands there.
+
+    Args:
+        path: anything PyAV opens.
+        fps: ticks a second.
+        sound: media.Sound to fill on the way, or None.
+
+    Yields:
+        media.Picture; the same one again where the clip has fewer.
+
+    Raises:
+        ClipError: as `media.decode`.
+    """
+    first = kept = None
+    tick, until = 0, 0.0
+    for picture in decode(path, sound=sound):
+        first = picture.time if first is None else first
+        while kept is not None and tick / fps < picture.time - first:
+            yield kept
+            tick += 1
+        # The last picture stands as long as the one before it did.
+        until = picture.time - first + (picture.time - kept.time if kept else 0)
+        kept = picture
+    while tick / fps < until or not tick:
+        yield kept
+        tick += 1
+
+
+def join(paths, out, size=None, fps=25, rate=48_000):
+    """Clips one after the other as one clip.
+
+    Args:
+        paths: list of clips with pictures and sound; at least one.
+        out: file to write, .mp4.
+        size: (width, height), both even; by default that of the first clip.
+        fps: frames a second.
+        rate: of the sound, Hz.
+
+    Returns:
+        out.
+
+    Raises:
+        ClipError: a clip cannot be read.
+    """
+    import librosa
+
+    if size is None:
+        height, width = next(steady(paths[0], fps)).gray.shape
+        size = (width // 2 * 2, height // 2 * 2)
+    sounds = []
+    for path in paths:
+        sound = Sound()
+        wanted = round(sum(1 for _ in steady(path, fps, sound)) / fps * rate)
+        samples = librosa.resample(sound.samples(), orig_sr=sound.rate or rate, target_sr=rate, res_type="soxr_hq")
+        # The sound of each is made as long as its pictures, so that the next begins on both.
+        sounds.append(np.pad(samples[:wanted], (0, max(0, wanted - len(samples)))))
+    frames = (resized(picture, size) for path in paths for picture in steady(path, fps))
+    mp4.write(out, frames, np.concatenate(sounds), size=size, fps=fps, rate=rate)
+    return out
+
+
+def resized(picture, size):
+    """A media.Picture as uint8 (height, width, 3), stretched to size = (width, height)."""
+    import cv2
+
+    how = cv2.INTER_AREA if size[1] < picture.gray.shape[0] else cv2.INTER_LINEAR
+    return cv2.resize(picture.rgb(), size, interpolation=how)

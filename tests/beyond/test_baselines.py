@@ -1,0 +1,104 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers.beyond import baselines, ensemble, speaker_normalisation
+from helpers.data import ravdess
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    """Twelve actors, each emotion four times, and two streams: each knows half of the emotions' names, and everyone
+    has a voice and a face of their own."""
+    rng, rows = np.random.default_rng(0), []
+    for actor in range(1, 13):
+        rows += [(f"{actor}-{label}-{n}", actor, label) for label in range(8) for n in range(4)]
+    table = pd.DataFrame(rows, columns=["clip_id", "actor", "label"])
+    own = rng.normal(0, 6, (13, 4))[table.actor]
+    streams = {
+        "video": np.eye(4)[table.label // 2] * 3 + own + rng.normal(0, 0.7, (len(table), 4)),
+        "audio": np.eye(4)[table.label % 4] * 3 - own + rng.normal(0, 0.7, (len(table), 4)),
+    }
+    return table, streams
+
+
+def answers(streams, table, folds=3):
+    """Each stream's result and, joined late, their "fusion"."""
+    results = {name: baselines.cross_validate(values, table, "actor", folds) for name, values in streams.items()}
+    return results | {"fusion": ensemble.combine(list(results.values()))}
+
+
+def test_the_fusion_is_better_than_either_stream_and_better_still_person_by_person(crowd):
+    table, streams = crowd
+    uar = {}
+    for person in (False, True):
+        rows = {name: speaker_normalisation.rows(x, table.actor) if person else x for name, x in streams.items()}
+        uar[person] = {name: result.summary()["uar"] for name, result in answers(rows, table).items()}
+    assert (
+        uar[True]["fusion"] > 0.9 > max(uar[True]["video"], uar[True]["audio"])
+        and uar[True]["fusion"] > uar[False]["fusion"]
+    )
+
+
+def test_a_result_is_like_any_other_cross_validations(crowd):
+    table, streams = crowd
+    machine = baselines.support_vectors(1.0)
+    result = baselines.cross_validate(streams["audio"], table, "random", 4, machine=machine, name="audio")
+    rows = result.predictions
+    assert rows.clip_id.tolist() == table.clip_id.tolist() and sorted(rows.fold.unique()) == [1, 2, 3, 4]
+    chances = rows[[f"p_{name}" for name in ravdess.EMOTIONS]].to_numpy()
+    assert np.allclose(chances.sum(axis=1), 1) and (chances.argmax(axis=1) == rows.prediction).all()
+    assert result.summary()["protocol"] == "random" and result.summary()["n"] == len(table)
+
+
+def test_each_version_of_a_clip_is_learnt_from_and_its_answer_is_their_mean(crowd):
+    table, streams = crowd
+    rows, random = speaker_normalisation.rows(streams["audio"], table.actor), np.random.default_rng(1)
+    versions = np.stack([rows + random.normal(0, 1, rows.shape) for _ in range(4)], axis=1)
+    uar = {
+        name: baselines.cross_validate(rows, table, "actor", 3).summary()["uar"]
+        for name, rows in (("one", versions[:, 0]), ("four", versions))
+    }
+    assert uar["four"] > uar["one"] + 0.01
+    same = np.repeat(streams["audio"][:, None], 3, axis=1)  # thrice the same says nothing new
+    plain, thrice = (
+        baselines.cross_validate(rows, table, "actor", 3, machine=baselines.discriminant()).predictions
+        for rows in (streams["audio"], same)
+    )
+    assert (plain.prediction == thrice.prediction).mean() > 0.98
+
+
+def test_a_discriminant_learns_from_fewer_clips_than_numbers(crowd):
+    table, streams = crowd
+    noise = np.random.default_rng(2).normal(size=(len(table), 500))
+    rows = np.concatenate([*people_rows(streams, table), noise], axis=1)
+    result = baselines.cross_validate(rows, table, "actor", 3, machine=baselines.discriminant(0.5))
+    assert result.summary()["uar"] > 0.5  # chance 0.125
+
+
+def people_rows(streams, table):
+    return [speaker_normalisation.rows(values, table.actor) for values in streams.values()]
+
+
+def test_a_clip_measured_against_the_person_it_sounds_like_is_answered_better_and_its_actor_is_never_looked_at(crowd):
+    table, streams = crowd
+    options = {"protocol": "random", "n_folds": 4, "machine": baselines.discriminant()}
+    plain = baselines.cross_validate(streams["audio"], table, **options).summary()["uar"]
+    known = baselines.cross_validate(streams["audio"], table, recognise=True, **options)
+    assert known.summary()["uar"] > plain + 0.05 and known.summary()["recognised"] > 0.9
+    test = (known.predictions.fold == 1).to_numpy()
+    strangers = table.assign(actor=np.where(test, 99, table.actor))
+    again = baselines.cross_validate(streams["audio"], strangers, recognise=True, **options).predictions
+    assert (again.prediction[test] == known.predictions.prediction[test]).all()
+
+
+def test_the_labels_of_the_test_fold_change_no_answer_in_it(crowd):
+    table, streams = crowd
+    before = baselines.cross_validate(streams["audio"], table, "actor", 3).predictions
+    test = (before.fold == 1).to_numpy()
+    # Each actor's labels move round by one: the folds stay, every label of the first one is wrong.
+    wrong = table.assign(label=np.where(test, (table.label + 1) % 8, table.label))
+    after = baselines.cross_validate(streams["audio"], wrong, "actor", 3).predictions
+    assert (after.fold == before.fold).all()
+    assert (after.prediction[test] == before.prediction[test]).all()
+    assert (after.prediction[~test] != before.prediction[~test]).any()

@@ -1,0 +1,66 @@
+import dataclasses
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from helpers.data import synthetic
+from helpers.plots import predictions
+from helpers.predict import predictor
+from helpers.predict.prediction import Part
+
+
+@pytest.fixture(scope="module")
+def answer(small_runs, tmp_path_factory):
+    clip = synthetic.clip(tmp_path_factory.mktemp("clip") / "new.mp4", "happy", 3, seconds=1.5)
+    return predictor.Predictor.load(small_runs[0] / "fusion", fold=1).predict(clip)
+
+
+def as_windows(answer, *chances):
+    parts = [Part(n, n + 3.0, dict(zip(answer.probabilities, row))) for n, row in enumerate(chances)]
+    return dataclasses.replace(answer, timeline=parts)
+
+
+def test_the_bars_are_the_probabilities_and_the_marks_the_streams_own(answer):
+    ax = predictions.probabilities(answer)
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx(list(answer.probabilities.values()))
+    marks = {line.get_label(): line.get_xdata() for line in ax.lines}
+    assert np.allclose(marks["pictures alone"], list(answer.streams["video"].values()))
+    assert np.allclose(marks["sound alone"], list(answer.streams["audio"].values()))
+    assert ax.get_title() == answer.sentence
+    plt.close(ax.figure)
+
+
+def test_the_sentence_says_the_emotion_or_that_it_is_not_sure(answer):
+    chances = dict(zip(answer.probabilities, (0.05, 0.3, 0.6, 0.05, 0, 0, 0, 0)))
+    told = dataclasses.replace(answer, probabilities=chances, sure=True)
+    assert told.sentence == "happy 60 %"
+    assert dataclasses.replace(told, sure=False).sentence == "not sure: happy 60 %, calm 30 %"
+    certain = dict.fromkeys(answer.probabilities, 0.0) | {"sad": 0.999}
+    assert dataclasses.replace(told, probabilities=certain).sentence == "sad over 99 %"
+
+
+def test_a_timeline_draws_the_emotions_that_some_window_believed_in(answer):
+    windows = as_windows(answer, (0.5, 0.46, 0.04, 0, 0, 0, 0, 0), (0.9, 0.06, 0.04, 0, 0, 0, 0, 0))
+    ax = predictions.timeline(windows)
+    assert [line.get_label() for line in ax.lines] == ["neutral", "calm"]
+    assert ax.lines[0].get_xdata().tolist() == [1.5, 2.5] and ax.lines[0].get_ydata().tolist() == [0.5, 0.9]
+    assert [predictions.at(windows, t).start for t in (0, 1.9, 2.1, 9)] == [0, 0, 1, 1]
+    plt.close(ax.figure)
+
+
+def test_the_overview_has_what_the_clip_has(answer):
+    def titles(of):
+        return [ax.get_title() for ax in predictions.overview(of).axes if ax.get_title()]
+
+    before = plt.get_fignums()
+    assert titles(answer)[:2] == ["Attention to each face; dotted: equal", "Attention over the sound; dotted: equal"]
+    heard = dataclasses.replace(answer, faces=None, attention={"audio": answer.attention["audio"]})
+    assert not any("face" in title for title in titles(heard))
+    blind = dataclasses.replace(answer.faces, found=np.zeros_like(answer.faces.found))
+    without = dataclasses.replace(answer, faces=blind, attention={"video": None, "audio": None})
+    assert titles(without)[:2] == ["No face was found", "Waveform"]
+    long = as_windows(answer, [0.125] * 8, [0.125] * 8)
+    assert "Window by window" in titles(long)
+    assert predictions.png(predictions.overview(answer, title="new.mp4")).startswith(b"\x89PNG")
+    assert plt.get_fignums() == before, "nothing is left to close"

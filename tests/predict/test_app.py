@@ -1,0 +1,227 @@
+"""The page for one's own clips: its answers, and itself in a headless Chromium (`make browser`)."""
+
+import concurrent.futures
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import zipfile
+
+import chromium
+import numpy as np
+import psutil
+import pytest
+import requests
+import soundfile
+
+from helpers.data import mp4, synthetic
+from helpers.predict import app
+from helpers.predict import predictor as predict
+
+
+@pytest.fixture(scope="module")
+def predictor(small_runs):
+    return predict.Predictor.load(small_runs[0] / "fusion", fold=1)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return synthetic.clip(tmp_path_factory.mktemp("clip") / "new.mp4", "happy", 3, seconds=1.5)
+
+
+@pytest.fixture(scope="module")
+def strange(tmp_path_factory):
+    """Files that people drop: {name: (path, words of the answer)}."""
+    folder = tmp_path_factory.mktemp("strange")
+    made = {name: folder / f"{name}.mp4" for name in ("text", "empty", "faceless", "silent", "4K", "long", "bomb")}
+    made["text"].write_text("dear diary\n" * 100)
+    made["empty"].touch()
+    synthetic.clip(made["faceless"], "happy", 3, seconds=1.5, face=False, sound=False)
+    synthetic.clip(made["silent"], "happy", 3, seconds=1.5, sound=False)
+    synthetic.clip(made["4K"], "happy", 3, seconds=0.6, size=(3840, 2160))
+    mp4.write(made["long"], [np.zeros((64, 64, 3), np.uint8)] * 601, size=(64, 64), fps=1)
+    with zipfile.ZipFile(made["bomb"], "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("clip.mp4", bytes(30 << 20))
+    made["sound"] = folder / "sound.wav"
+    soundfile.write(made["sound"], np.random.default_rng(0).normal(0, 0.1, 48_000), 48_000)
+    words = {
+        "text": "No answer. text.mp4: no pictures could be read",
+        "empty": "No answer. empty.mp4: the file is empty",
+        "faceless": "no face in any of its",
+        "silent": "answered from the pictures alone",
+        "4K": "%",
+        "long": "at most 120 s",
+        "bomb": "No answer. bomb.mp4: no pictures could be read",
+        "sound": "answered from the sound alone",
+    }
+    return {name: (path, words[name]) for name, path in made.items()}
+
+
+def test_an_answer_holds_its_film_and_its_picture_and_needs_no_file(predictor, clip, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    told = app.answer(clip, predictor)
+    assert predictor.predict(clip).sentence in told
+    assert 'src="data:video/mp4;base64,' in told and 'src="data:image/png;base64,' in told
+    assert not list(tmp_path.iterdir())
+
+
+def test_each_strange_file_has_a_readable_answer(predictor, strange):
+    for name, (path, words) in strange.items():
+        told = re.sub(r'src="[^"]*"', "", app.answer(path, predictor))
+        assert words in told, f"{name}: {told}"
+        assert str(path.parent) not in told, "where the server keeps its files is nobody's business"
+
+
+def test_a_name_is_shown_and_not_obeyed(predictor, tmp_path):
+    path = tmp_path / "<img src=x onerror=alert(1)>.mp4"
+    path.write_text("no clip")
+    assert "<img src=x" not in app.answer(path, predictor) and "&lt;img src=x" in app.answer(path, predictor)
+
+
+def test_a_failure_of_ours_is_told_without_its_insides(clip, capsys):
+    class Broken:
+        def predict(self, path):
+            raise RuntimeError("a secret of the server")
+
+    told = app.answer(clip, Broken())
+    assert "new.mp4: something went wrong here" in told and "secret" not in told
+    assert "a secret of the server" in capsys.readouterr().err
+
+
+def test_without_a_model_it_says_what_to_do(tmp_path):
+    with pytest.raises(SystemExit, match=r"(?s)no .*make demo"):
+        app.main([str(tmp_path / "nothing")])
+
+
+class TestThePage:
+    pytestmark = chromium.marks("gradio", "gradio_client")
+
+    @pytest.fixture(scope="class")
+    def server(self, small_runs, tmp_path_factory):
+        """(address, process, folder of its temporary files) of a server of its own."""
+        folder = tmp_path_factory.mktemp("server")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        words = [
+            sys.executable,
+            "-m",
+            "helpers.predict.app",
+            small_runs[0] / "fusion",
+            "--fold",
+            "1",
+            "--port",
+            str(port),
+        ]
+        log, address = folder / "log.txt", f"http://127.0.0.1:{port}"
+        (folder / "tmp").mkdir()
+        with log.open("w") as file:
+            env = {**os.environ, "TMPDIR": str(folder / "tmp")}
+            process = subprocess.Popen(words, env=env, stdout=file, stderr=file)
+        try:
+            chromium.wait_for(lambda: process.poll() is not None or "Open http" in log.read_text(), 180)
+            assert process.poll() is None, log.read_text()
+            yield address, psutil.Process(process.pid), folder / "tmp"
+            assert process.poll() is None, log.read_text()
+        finally:
+            process.terminate()
+            process.wait(60)
+
+    @pytest.fixture
+    def page(self, server):
+        from playwright.sync_api import sync_playwright
+
+        fake = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--mute-audio")
+        with sync_playwright() as driver:
+            browser = chromium.start(driver, *fake)
+            page = browser.new_page(viewport={"width": 1400, "height": 1300})
+            page.set_default_timeout(60_000)
+            page.asked = []
+            page.on("request", lambda request: page.asked.append(request.url))
+            page.goto(server[0])
+            page.wait_for_selector("#answer")
+            yield page
+            if os.environ.get("SCREENSHOTS"):
+                page.screenshot(path=pathlib.Path(os.environ["SCREENSHOTS"]) / "app.png", full_page=True)
+            browser.close()
+
+    @staticmethod
+    def kept(folder):
+        return [path for path in folder.rglob("*") if path.is_file()]
+
+    def drop(self, page, path):
+        """Gives the page a file; what it answers."""
+        page.locator("input[type=file]").first.set_input_files(path)
+        page.wait_for_selector("#answer :is(.answer, .refusal)")
+        return page.locator("#answer").inner_text()
+
+    def test_an_mp4_is_answered_and_shown_and_nothing_of_it_is_kept(self, page, server, clip, predictor):
+        told = self.drop(page, clip)
+        assert predictor.predict(clip).sentence in told
+        assert page.evaluate("document.querySelector('#answer img').naturalWidth") > 500
+        page.wait_for_function("document.querySelector('#answer video').duration > 1")
+        assert "Do not use it to decide anything about anybody" in page.locator("body").inner_text()
+        assert not self.kept(server[2])
+        others = {url for url in page.asked if not url.startswith((server[0], "data:", "blob:"))}
+        assert not others, "no other host is asked for anything"
+
+    def test_each_strange_file_is_answered_and_gone(self, page, server, strange):
+        for name, (path, words) in strange.items():
+            page.goto(server[0])
+            assert words in self.drop(page, path), name
+            assert not self.kept(server[2]), name
+
+    def test_a_take_of_the_webcam_is_answered(self, page, server):
+        page.get_by_role("tab", name="The webcam").click()
+        page.get_by_label("grant webcam access").or_(page.get_by_text("Click to Access Webcam")).first.click()
+        page.get_by_label("start recording").or_(page.get_by_text("Record", exact=True)).first.click()
+        page.wait_for_timeout(2500)
+        page.get_by_label("stop recording").or_(page.get_by_text("Stop", exact=True)).first.click()
+        page.wait_for_selector("#answer :is(.answer, .refusal)")
+        # The test picture has no face; the beep is a sound.
+        assert "answered from the sound alone" in page.locator("#answer").inner_text()
+        assert not self.kept(server[2])
+
+    def test_a_path_of_the_servers_own_is_neither_read_nor_deleted(self, server, clip):
+        address = f"{server[0]}/gradio_api/call/answer"
+        for path in (str(clip), "../../../../etc/passwd", str(server[2] / ".." / "log.txt"), 7):
+            asked = {"data": [{"path": path, "meta": {"_type": "gradio.FileData"}}]}
+            event = requests.post(address, json=asked, timeout=60).json()["event_id"]
+            told = requests.get(f"{address}/{event}", timeout=60).text
+            assert "is not here any more" in told or "event: error" in told, told[:500]
+        assert clip.exists() and (server[2] / ".." / "log.txt").exists()
+
+    def test_an_upload_named_like_a_path_stays_where_uploads_are(self, server, clip):
+        file = {"files": ("../../../escaped.mp4", clip.read_bytes(), "video/mp4")}
+        kept = requests.post(f"{server[0]}/gradio_api/upload", files=file, timeout=60).json()
+        assert pathlib.Path(kept[0]).resolve().is_relative_to(server[2].resolve())
+        address = f"{server[0]}/gradio_api/call/answer"
+        asked = {"data": [{"path": kept[0], "meta": {"_type": "gradio.FileData"}}]}
+        event = requests.post(address, json=asked, timeout=60).json()["event_id"]
+        assert "data:video/mp4" in requests.get(f"{address}/{event}", timeout=120).text
+        assert not self.kept(server[2]) and not list(server[2].parent.rglob("escaped*"))
+
+    def test_fifty_at_once_are_queued_and_all_answered(self, server, clip):
+        import gradio_client
+
+        def ask(_):
+            client = gradio_client.Client(server[0], verbose=False)
+            return client.predict(gradio_client.handle_file(str(clip)), api_name="/answer")
+
+        with concurrent.futures.ThreadPoolExecutor(50) as crowd:
+            told = list(crowd.map(ask, range(50)))
+        assert len(told) == 50 and all('class="answer"' in answer for answer, _ in told)
+        assert not self.kept(server[2])
+
+    def test_two_hundred_clips_leave_its_memory_as_it_was(self, server, clip):
+        import gradio_client
+
+        client, sizes = gradio_client.Client(server[0], verbose=False), []
+        for number in range(200):
+            client.predict(gradio_client.handle_file(str(clip)), api_name="/answer")
+            if number % 20 == 19:
+                sizes.append(server[1].memory_info().rss / 1e6)
+        print("memory in MB after every twentieth clip:", [round(size) for size in sizes])
+        assert sizes[-1] < sizes[1] + 50, sizes

@@ -1,0 +1,451 @@
+import dataclasses
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers.config import FusionConfig, SubsystemConfig, TrainConfig
+from helpers.features.feature_set import FeatureSet
+from helpers.training import checks, cross_validation, fold
+
+QUICK = TrainConfig(epochs=2, batch_size=16)
+LONG = TrainConfig(epochs=30, batch_size=16)
+STOPPING = TrainConfig(epochs=30, batch_size=16, validation=0.3, patience=30)
+TINY = SubsystemConfig(gru_layers=1, gru_units=4, fc_units=4)
+
+
+def toy(n=48, seed=0):
+    """Two-class sequences that an average tells apart; six actors."""
+    rng = np.random.default_rng(seed)
+    label = np.arange(n) % 2
+    audio = rng.normal(size=(n, 5, 3)).astype("float32") + 2 * label[:, None, None]
+    return FeatureSet(
+        clip_id=np.array([f"clip{i:02}" for i in range(n)]),
+        label=label,
+        actor=np.arange(n) // 2 % 6,
+        classes=("calm", "happy"),
+        audio=audio.astype("float32"),
+        audio_length=np.full(n, 5, "int32"),
+    )
+
+
+def both_streams():
+    """The same, with the audio features as pictures too."""
+    features = toy()
+    return dataclasses.replace(features, video=features.audio + 1, video_length=features.audio_length)
+
+
+def run(out, features=None, **options):
+    options = {"n_folds": 2, "train": QUICK, "audio": TINY, "progress": False, **options}
+    return cross_validation.cross_validate(
+        features or toy(), "audio", options.pop("protocol", "random"), out=out, **options
+    )
+
+
+def alike(some, others):
+    """Asserts equal predictions, within what threads and processes may add up in another order."""
+    names = ["clip_id", "actor", "label", "fold"]
+    pd.testing.assert_frame_equal(some[names], others[names])
+    assert np.allclose(some[["p_calm", "p_happy"]], others[["p_calm", "p_happy"]], atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run to its end that nothing disturbed, to look at and to compare with."""
+    return run(tmp_path_factory.mktemp("finished") / "audio")
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """A copy of its folder, to be changed."""
+    return pathlib.Path(shutil.copytree(finished.out, tmp_path / "audio"))
+
+
+def test_every_fold_leaves_its_files_and_the_summary_is_of_all(finished):
+    for k in (1, 2):
+        folder = finished.out / f"fold_{k}"
+        assert sorted(p.name for p in folder.iterdir()) == ["history.csv", "model.keras", "predictions.csv"]
+        assert pd.read_csv(folder / "history.csv").epoch.tolist() == [1, 2]
+    stored = json.loads((finished.out / "summary.json").read_text())
+    assert stored == json.loads(json.dumps(finished.summary()))
+    assert {"average", "best", "lowest", "std", "uar", "macro_f1", "n", "protocol", "per_class"} <= set(stored)
+    assert stored["n"] == 48 and stored["protocol"] == "random"
+
+
+def test_how_the_features_were_made_is_written_beside_the_run_and_is_no_part_of_its_configuration(finished, copied):
+    made = {"video": {"fps": 7.5}, "vgg16": "random", "audio": {"n_mfcc": 3}}
+    again = run(copied, dataclasses.replace(toy(), preprocessing=made))
+    assert json.loads((copied / "preprocessing.json").read_text()) == {"audio": {"n_mfcc": 3}}
+    assert again.out == copied and (copied / "config.json").read_bytes() == (finished.out / "config.json").read_bytes()
+    assert not (finished.out / "preprocessing.json").exists()
+
+
+def test_predictions_hold_every_clip_once_with_its_probabilities(finished):
+    predictions = finished.predictions
+    assert predictions.columns.tolist() == ["clip_id", "actor", "label", "prediction", "fold", "p_calm", "p_happy"]
+    assert sorted(predictions.clip_id) == sorted(toy().clip_id)
+    assert np.allclose(predictions.p_calm + predictions.p_happy, 1, atol=1e-5)
+
+
+def test_the_saved_model_of_a_fold_gives_the_folds_predictions(finished):
+    features = toy()
+    fold = finished.predictions[finished.predictions.fold == 2]
+    rows = np.flatnonzero(np.isin(features.clip_id, fold.clip_id))
+    model = keras.saving.load_model(finished.out / "fold_2" / "model.keras")
+    assert np.allclose(model.predict(features.inputs(rows), verbose=0)[:, 1], fold.p_happy, atol=1e-5)
+
+
+def test_two_runs_with_one_seed_are_the_same_and_another_seed_is_not(finished, tmp_path):
+    alike(run(tmp_path / "again").predictions, finished.predictions)
+    assert not run(tmp_path / "other", seed=1).predictions.p_calm.equals(finished.predictions.p_calm)
+
+
+def test_a_set_on_the_disk_is_trained_batch_by_batch_and_learns_the_same(tmp_path):
+    stored = toy().save_folder(tmp_path / "set")
+    result = run(tmp_path / "audio", stored, train=TrainConfig(epochs=12, batch_size=8, validation=0.2))
+    assert sorted(result.predictions.clip_id) == sorted(stored.clip_id)
+    assert result.summary()["average"] > 0.9 and result.history.val_loss.notna().all()
+
+
+def test_a_finished_fold_is_never_trained_again(finished, tmp_path):
+    run(tmp_path / "audio", max_folds=1)
+    stamps = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("fold_*/*")}
+    whole = run(tmp_path / "audio")
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items()) and len(stamps) == 3
+    alike(whole.predictions, finished.predictions)
+
+
+def test_half_a_fold_of_a_killed_run_is_trained_anew(finished, copied):
+    (copied / "fold_2" / "predictions.csv").unlink()
+    (copied / ".fold_2.tmp").mkdir()
+    alike(run(copied).predictions, finished.predictions)
+
+
+def test_a_run_killed_in_its_second_fold_goes_on_and_ends_as_if_undisturbed(tmp_path):
+    """A real process, killed as hard as can be as soon as its first fold is on disk."""
+    code = f"import test_cross_validation as t; t.run(t.pathlib.Path({str(tmp_path / 'audio')!r}), train=t.LONG)"
+    victim = subprocess.Popen([sys.executable, "-c", code], cwd=pathlib.Path(__file__).parent)
+    first = tmp_path / "audio" / "fold_1" / "predictions.csv"
+    patience = time.monotonic() + 120
+    while not first.is_file():
+        assert victim.poll() is None and time.monotonic() < patience, "the run ended before it could be killed"
+        time.sleep(0.01)
+    victim.kill()
+    victim.wait()
+    assert not (tmp_path / "audio" / "fold_2").exists() and not (tmp_path / "audio" / "summary.json").exists()
+    stamp = first.stat().st_mtime_ns
+    resumed = run(tmp_path / "audio", train=LONG)
+    assert first.stat().st_mtime_ns == stamp
+    alike(resumed.predictions, run(tmp_path / "undisturbed", train=LONG).predictions)
+
+
+def test_a_fold_killed_half_way_goes_on_with_its_epoch_and_ends_as_if_undisturbed(tmp_path):
+    code = (
+        "import test_cross_validation as t; from helpers.training import fold; fold.STATE_EVERY = 0;"
+        f"t.run(t.pathlib.Path({str(tmp_path / 'audio')!r}), train=t.STOPPING, max_folds=1)"
+    )
+    victim = subprocess.Popen([sys.executable, "-c", code], cwd=pathlib.Path(__file__).parent)
+    state = tmp_path / "audio" / ".fold_1.state.npz"
+    patience = time.monotonic() + 120
+    while not state.is_file():
+        assert victim.poll() is None and time.monotonic() < patience, "the run ended before it could be killed"
+        time.sleep(0.01)
+    victim.kill()
+    victim.wait()
+    with np.load(state) as stored:
+        done = json.loads(str(stored["about"]))["rows"]
+    resumed = run(tmp_path / "audio", train=STOPPING, max_folds=1)
+    whole = run(tmp_path / "undisturbed", train=STOPPING, max_folds=1)
+    assert 0 < len(done) < len(resumed.history) == len(whole.history)
+    assert resumed.history.seconds[: len(done)].tolist() == [row["seconds"] for row in done], "not trained again"
+    alike(resumed.predictions, whole.predictions)
+    assert not state.exists()
+
+
+def test_patience_stops_on_a_part_of_the_training_rows_and_goes_back_to_the_best(tmp_path):
+    noise = toy()
+    noise.audio[:] = np.random.default_rng(1).normal(size=noise.audio.shape)  # nothing to learn: the held loss rises
+    train = TrainConfig(epochs=40, batch_size=16, learning_rate=0.05, validation=0.3, patience=3)
+    result = run(tmp_path / "audio", noise, train=train, max_folds=1)
+    assert len(result.history) < 40 and result.history.val_loss.idxmin() == len(result.history) - 4
+    with pytest.raises(ValueError, match="patience needs validation"):
+        TrainConfig(patience=3)
+
+
+def test_what_would_leak_or_fail_is_refused_before_anything_is_trained(tmp_path):
+    twice = toy()
+    names = twice.clip_id.astype("U20")
+    (train_rows, test_rows), *_ = cross_validation.ravdess.folds(twice, "random", 2, 0)
+    names[[train_rows[0], test_rows[0]]] = ["01-01-03-01-01-01-01", "02-01-03-01-01-01-01"]
+    twice = dataclasses.replace(twice, clip_id=names)
+    with pytest.raises(ValueError, match="fold 1 has 01-03-01-01-01-01 on both sides"):
+        run(tmp_path / "a", twice)
+    broken = toy()
+    broken.audio[7, 2, 1] = np.nan
+    with pytest.raises(ValueError, match="clip07 has audio features that are not numbers"):
+        run(tmp_path / "b", broken)
+    lacking = toy()
+    lacking.label[:] = (lacking.actor == 0).astype(int)  # one actor alone has the second class
+    with pytest.raises(ValueError, match="would train on no clip of 'happy'"):
+        run(tmp_path / "c", lacking, protocol="actor", n_folds=6)
+    assert not list(tmp_path.glob("*/fold_*"))
+
+
+def test_the_step_of_a_cosine_schedule_falls_to_nothing_over_all_epochs(tmp_path):
+    train = TrainConfig(epochs=5, batch_size=16, learning_rate=0.01, schedule="cosine")
+    optimiser, rates = fold.optimiser(train, 15), []
+    for step in (0, 5, 15):
+        optimiser.iterations.assign(step)
+        rates.append(float(optimiser.learning_rate))
+    assert np.allclose(rates, [0.01, 0.0075, 0])
+    cosine, constant = (
+        run(tmp_path / kind, train=dataclasses.replace(train, schedule=kind), max_folds=1)
+        for kind in ("cosine", "constant")
+    )
+    assert not cosine.predictions.p_calm.equals(constant.predictions.p_calm)
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_in_mixed_precision_the_network_is_half_and_the_softmax_single(precision, tmp_path):
+    train = TrainConfig(epochs=12, batch_size=16, learning_rate=0.01, precision=precision)
+    result = run(tmp_path / "audio", train=train, max_folds=1)
+    model = keras.saving.load_model(result.out / "fold_1" / "model.keras")
+    half = precision.removeprefix("mixed_")
+    assert model.get_layer("audio_gru1").compute_dtype == half and model.get_layer("audio_fc").compute_dtype == half
+    assert model.get_layer("emotion").compute_dtype == model.get_layer("audio_normalisation").compute_dtype == "float32"
+    assert keras.config.dtype_policy().name == "float32", "what comes after is as it was"
+    chances = result.predictions[["p_calm", "p_happy"]].sum(axis=1)
+    assert np.allclose(chances, 1, atol=1e-5) and result.summary()["average"] > 0.9
+
+
+@pytest.fixture(scope="module")
+def subsystems(tmp_path_factory):
+    """Both subsystems of a two-stream set, trained alone on the same folds: {stream: folder}."""
+    folder = tmp_path_factory.mktemp("subsystems")
+    options = {"n_folds": 2, "train": QUICK, "video": TINY, "audio": TINY, "progress": False}
+    for stream in ("video", "audio"):
+        cross_validation.cross_validate(both_streams(), stream, out=folder / stream, **options)
+    return {stream: folder / stream for stream in ("video", "audio")}
+
+
+def fuse(out, trunks, kind="concatenate", **options):
+    options = {"n_folds": 2, "train": QUICK, "video": TINY, "audio": TINY, "progress": False, **options}
+    fusion = FusionConfig(trunks=trunks, kind=kind)
+    return cross_validation.cross_validate(both_streams(), "fusion", out=out, fusion=fusion, **options)
+
+
+def test_a_frozen_fusion_keeps_the_subsystems_weights_and_learns_its_head(subsystems, tmp_path):
+    out = fuse(tmp_path / "fusion", "frozen", subsystems=subsystems).out
+    for k in (1, 2):
+        fused = keras.saving.load_model(out / f"fold_{k}" / "model.keras")
+        for stream, folder in subsystems.items():
+            alone = keras.saving.load_model(folder / f"fold_{k}" / "model.keras")
+            for layer in (f"{stream}_gru1", f"{stream}_attention", f"{stream}_fc"):
+                pairs = zip(fused.get_layer(layer).get_weights(), alone.get_layer(layer).get_weights())
+                assert all(np.array_equal(a, b) for a, b in pairs)
+
+
+def test_a_trained_fusion_starts_from_the_subsystems_and_moves_on(subsystems, tmp_path):
+    out = fuse(tmp_path / "fusion", "trained", subsystems=subsystems).out
+    fused, alone = (keras.saving.load_model(f / "fold_1" / "model.keras") for f in (out, subsystems["audio"]))
+    a, b = (model.get_layer("audio_fc").get_weights()[0] for model in (fused, alone))
+    assert not np.array_equal(a, b) and np.abs(a - b).max() < 0.05, "two epochs away, not another start"
+
+
+def test_a_gated_fusion_takes_the_trunks_too_and_learns_the_gate_itself(subsystems, tmp_path):
+    out = fuse(tmp_path / "fusion", "frozen", "gated", subsystems=subsystems, max_folds=1).out
+    fused, alone = (keras.saving.load_model(f / "fold_1" / "model.keras") for f in (out, subsystems["video"]))
+    pairs = zip(fused.get_layer("video_fc").get_weights(), alone.get_layer("video_fc").get_weights())
+    assert all(np.array_equal(a, b) for a, b in pairs)
+
+
+def test_the_second_fold_is_trained_in_the_compiled_network_of_the_first(tmp_path, monkeypatch):
+    ready, networks = fold.ready, []
+    monkeypatch.setattr(fold, "ready", lambda *given: networks.append(ready(*given)) or networks[-1])
+    fuse(tmp_path / "fusion", "joint", "gated", audio=dataclasses.replace(TINY, cell="tim"))
+    assert len(networks) == 2 and networks[0] is networks[1]
+
+
+def test_subsystems_that_are_not_named_are_trained_beside_the_fusion_once(tmp_path):
+    first = fuse(tmp_path / "fusion", "frozen", max_folds=1)
+    assert (first.out / "video" / "summary.json").is_file() and (first.out / "audio" / "fold_1").is_dir()
+    stamps = {path: path.stat().st_mtime_ns for path in first.out.rglob("model.keras")}
+    fuse(tmp_path / "fusion", "frozen", max_folds=1)
+    assert len(stamps) == 3 and all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
+
+
+def test_subsystems_that_may_know_the_test_clips_are_refused(subsystems, tmp_path):
+    with pytest.raises(ValueError, match="trained with another seed"):
+        fuse(tmp_path / "a", "frozen", subsystems=subsystems, seed=1)
+    with pytest.raises(ValueError, match="trained with another protocol"):
+        fuse(tmp_path / "b", "frozen", subsystems=subsystems, protocol="actor")
+    with pytest.raises(FileNotFoundError, match="lacks fold 1 of the video subsystem"):
+        fuse(tmp_path / "c", "frozen", subsystems={"video": tmp_path})
+    with pytest.raises(ValueError, match='set FusionConfig\\(trunks="trained"\\)'):
+        fuse(tmp_path / "d", "joint", subsystems=subsystems)
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_little_room_is_said_before_anything_is_trained(tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        usage = shutil.disk_usage(tmp_path)._replace(free=10_000)
+        patch.setattr(checks.shutil, "disk_usage", lambda path: usage)
+        with pytest.raises(OSError, match="0 MB free, and 2 folds of this model take about 2 MB: make room"):
+            run(tmp_path / "audio")
+    assert not list(tmp_path.glob("audio/fold_*"))
+
+
+def test_a_disk_that_fills_up_loses_no_finished_fold_and_the_next_run_goes_on(finished, copied):
+    """A real process that may write no file larger than 10 kB: too little for the second fold's model."""
+    shutil.rmtree(copied / "fold_2")
+    (copied / "summary.json").unlink()
+    code = (
+        "import resource; import test_cross_validation as t;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000));"
+        f"t.run(t.pathlib.Path({str(copied)!r}))"
+    )
+    here = pathlib.Path(__file__).parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True)
+    assert done.returncode == 1 and "fold 2 could not be saved" in done.stderr and "make room at" in done.stderr
+    assert sorted(path.name for path in copied.iterdir()) == ["config.json", "fold_1"]
+    alike(run(copied).predictions, finished.predictions)
+
+
+def test_folds_side_by_side_are_those_trained_alone(finished, tmp_path):
+    both = run(tmp_path / "audio", workers=2)
+    alike(both.predictions, finished.predictions)
+    assert not list((tmp_path / "audio").glob(".*")), "no trace of the progress is left"
+
+
+def test_another_configuration_never_reuses_folds_and_loses_none(finished, copied, capsys):
+    other = run(copied, audio=SubsystemConfig(gru_layers=1, gru_units=5, fc_units=4))
+    assert "held another configuration" in capsys.readouterr().out
+    assert not other.predictions.p_calm.equals(finished.predictions.p_calm)
+    stamp = next(copied.parent.glob("audio.*/fold_1/predictions.csv")).stat().st_mtime_ns
+    back = run(copied)
+    pd.testing.assert_frame_equal(back.predictions, finished.predictions)
+    assert (copied / "fold_1" / "predictions.csv").stat().st_mtime_ns == stamp, "taken back, not trained"
+
+
+def test_a_run_of_an_older_version_that_lacks_a_knob_of_today_goes_on(copied, capsys):
+    settings = json.loads((copied / "config.json").read_text())
+    del settings["audio"]["noise"], settings["train"]["stretch"]
+    (copied / "config.json").write_text(json.dumps(settings))
+    stamp = (copied / "fold_1" / "model.keras").stat().st_mtime_ns
+    run(copied)
+    assert "held another configuration" not in capsys.readouterr().out
+    assert (copied / "fold_1" / "model.keras").stat().st_mtime_ns == stamp
+
+
+def test_a_folder_that_an_older_version_put_aside_by_its_own_key_is_taken_back(copied):
+    settings = json.loads((copied / "config.json").read_text())
+    del settings["audio"]["noise"], settings["train"]["stretch"]
+    (copied / "config.json").write_text(json.dumps(settings))
+    stamp = (copied / "fold_1" / "model.keras").stat().st_mtime_ns
+    aside = copied.rename(copied.with_name("audio.0123abcd"))
+    run(copied)
+    assert (copied / "fold_1" / "model.keras").stat().st_mtime_ns == stamp and not aside.exists()
+
+
+def test_other_features_are_another_configuration(finished, copied):
+    assert not run(copied, toy(seed=1)).predictions.p_calm.equals(finished.predictions.p_calm)
+
+
+def test_under_the_actor_protocol_no_actor_is_trained_and_tested_on(tmp_path):
+    predictions = run(tmp_path / "audio", protocol="actor").predictions
+    assert predictions.groupby("actor").fold.nunique().eq(1).all()
+
+
+def test_test_labels_change_nothing_that_is_trained(tmp_path):
+    """The labels of fold 1's test rows are set wrong after the folds are drawn: weights and probabilities stay."""
+    features = toy()
+    (train_rows, test_rows), *_ = cross_validation.ravdess.folds(features, "random", 2, 0)
+    before = run(tmp_path / "a", features, max_folds=1).predictions
+    features.label[test_rows] = 1 - features.label[test_rows]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cross_validation.ravdess, "folds", lambda *_: [(train_rows, test_rows)])
+        after = run(tmp_path / "b", features, max_folds=1).predictions
+    assert np.allclose(before.p_calm, after.p_calm, atol=1e-6)
+
+
+def test_normalisation_comes_from_the_training_rows_only(finished):
+    features = toy()
+    (train_rows, _), *_ = cross_validation.ravdess.folds(features, "random", 2, 0)
+    model = keras.saving.load_model(finished.out / "fold_1" / "model.keras")
+    layer = model.get_layer("audio_normalisation")
+    assert np.allclose(np.ravel(layer.mean), features.audio[train_rows].mean(axis=(0, 1)), atol=1e-4)
+
+
+@pytest.mark.parametrize("protocol", ["random", "actor"])
+def test_the_curves_validation_part_is_carved_out_of_the_training_rows(tmp_path, protocol):
+    features = toy()
+    settings = {"train": {"validation": 0.25}, "protocol": protocol, "seed": 0}
+    rows = np.arange(32)
+    fit, held = fold.hold_out(features, rows, settings)
+    assert len(held) and sorted([*fit, *held]) == rows.tolist()
+    if protocol == "actor":
+        assert not set(features.actor[fit]) & set(features.actor[held])
+    result = run(tmp_path / "a", features, protocol=protocol, train=TrainConfig(2, 16, validation=0.25), max_folds=1)
+    assert {"val_loss", "val_accuracy"} <= set(result.history.columns)
+
+
+def test_errors_come_before_time_is_spent(tmp_path):
+    with pytest.raises(ValueError, match="one of video, audio, fusion"):
+        cross_validation.cross_validate(toy(), "smell", out=tmp_path / "x")
+    with pytest.raises(ValueError, match="needs video features"):
+        cross_validation.cross_validate(toy(), "fusion", out=tmp_path / "x")
+    with pytest.raises(ValueError, match="at most 6 folds"):
+        run(tmp_path / "x", protocol="actor", n_folds=7)
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_folder_without_results_says_which_notebook_makes_them(tmp_path):
+    with pytest.raises(FileNotFoundError, match="run the notebook"):
+        cross_validation.load(tmp_path)
+
+
+def test_an_interrupted_run_is_not_loaded_as_if_it_were_whole(copied):
+    (copied / "summary.json").unlink()
+    with pytest.raises(FileNotFoundError, match="no finished cross-validation"):
+        cross_validation.load(copied)
+
+
+def test_loading_gives_back_what_was_run(finished):
+    assert cross_validation.load(finished.out).summary() == finished.summary()
+
+
+def test_fusion_needs_both_streams_and_neither_alone_can_do_it(feature_set, tmp_path):
+    """The synthetic clips' promise, and the smoke test of the whole chain: fusion ≥ 0.9, each stream near one half."""
+    train = TrainConfig(epochs=8, batch_size=16, learning_rate=3e-3)
+    small = {"video": SubsystemConfig.video(gru_units=64), "audio": SubsystemConfig.audio(gru_layers=1, gru_units=64)}
+    average = {}
+    for model in ("video", "audio", "fusion"):
+        result = cross_validation.cross_validate(
+            feature_set, model, n_folds=2, out=tmp_path / model, train=train, progress=False, **small
+        )
+        average[model] = result.summary()["average"]
+    assert average["fusion"] >= 0.9, average
+    assert 0.35 <= average["video"] <= 0.65 and 0.35 <= average["audio"] <= 0.65
+
+
+def test_the_step_rises_then_falls_along_a_cosine():
+    train = TrainConfig(schedule="cosine", learning_rate=0.01, warm_up=0.2, weight_decay=0.1, clip_norm=1.0)
+    optimiser = fold.optimiser(train, 100)
+    steps = [float(optimiser._learning_rate(n)) for n in (0, 10, 20, 60, 100)]
+    assert steps[0] < steps[1] < steps[2] == pytest.approx(0.01) and steps[2] > steps[3] > steps[4]
+    assert steps[4] == pytest.approx(0, abs=1e-6) and isinstance(optimiser, keras.optimizers.AdamW)
+    assert optimiser.global_clipnorm == 1.0 and optimiser.weight_decay == 0.1
+
+
+@pytest.mark.parametrize("knobs", [{"label_smoothing": 0.1}, {"mixup": 0.3}, {"masks": 2, "stretch": 0.1}])
+def test_with_softened_mixed_or_masked_clips_it_still_learns_and_validates(tmp_path, knobs):
+    train = TrainConfig(epochs=12, batch_size=16, learning_rate=0.02, validation=0.25, **knobs)
+    result = run(tmp_path / "audio", train=train)
+    assert result.summary()["accuracy"] > 0.8 and result.history.val_accuracy.notna().all()
