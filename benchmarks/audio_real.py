@@ -19,7 +19,7 @@ from helpers.features import building
 from helpers.training import cross_validation
 
 # 3 × 256 GRU, soft attention, batch normalisation, Adam, batch 64 are the defaults, and the thesis'.
-OPEN = {"epochs": 50, "learning_rate": 2e-3, "schedule": "cosine", "stretch": 0.2}
+OPEN = {"epochs": 50, "learning_rate": 2e-3, "schedule": "cosine", "tempo_perturbation": 0.2}
 ARCHITECTURE = {"rnn_dropout": 0.3}
 
 

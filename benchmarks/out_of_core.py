@@ -55,7 +55,7 @@ def main():
             1,
             folder / "run",
             TrainConfig(epochs=1, batch_size=256),
-            video=SubsystemConfig.video(gru_units=64),
+            video=SubsystemConfig.video(units=64),
         )
         seconds = time.perf_counter() - start
         size = pathlib.Path(features.video.path).stat().st_size

@@ -28,7 +28,7 @@ def main():
     chosen = parser.parse_args()
     clips = datasets.load(chosen.dataset, chosen.root)
     feature_set = building.build(clips, runtime.workspace() / "cache")
-    damages = robustness.damaged(feature_set, clips, config.AudioConfig())
+    damages = robustness.corrupted(feature_set, clips, config.AudioConfig())
     for kind, dropout in itertools.product(("concatenate", "gated", "cross"), (0.0, 0.5)):
         out = runtime.workspace() / "runs" / "robustness" / f"{kind}-{dropout}"
         cross_validation.cross_validate(
@@ -38,13 +38,13 @@ def main():
             chosen.folds,
             out=out,
             train=config.TrainConfig(epochs=chosen.epochs, batch_size=16, learning_rate=0.003),
-            video=config.SubsystemConfig.video(gru_units=chosen.units),
-            audio=config.SubsystemConfig.audio(gru_units=chosen.units),
-            fusion=config.FusionConfig(kind=kind, stream_dropout=dropout),
+            video=config.SubsystemConfig.video(units=chosen.units),
+            audio=config.SubsystemConfig.audio(units=chosen.units),
+            fusion=config.FusionConfig(kind=kind, modality_dropout=dropout),
         )
         table = robustness.table(out, feature_set, damages)
         found = {row.damage: round(row.accuracy, 2) for row in table.itertuples()}
-        print(json.dumps({"kind": kind, "stream_dropout": dropout, **found}), flush=True)
+        print(json.dumps({"kind": kind, "modality_dropout": dropout, **found}), flush=True)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ from helpers.beyond import baselines
 from helpers.config import AudioConfig
 from helpers.data import ravdess
 
-WHOLE = AudioConfig(frame=2048, hop=1024)
-BELOW = AudioConfig(rate=22_050, frame=940, hop=470)
+WHOLE = AudioConfig(n_fft=2048, hop_length=1024)
+BELOW = AudioConfig(rate=22_050, n_fft=940, hop_length=470)
 QUIET = 38.0  # dB below the loudest frame
 
 
@@ -29,7 +29,7 @@ def parts(path):
     found = {}
     for name, config in (("all bands", WHOLE), ("below 11 kHz", BELOW)):
         samples, rate = speech.load(path, config)
-        _, contours = descriptors.contours(samples, rate, config.frame, config.hop)
+        _, contours = descriptors.contours(samples, rate, config.n_fft, config.hop_length)
         spoken = descriptors.loud(contours[:, descriptors.PROSODY.index("log energy")], QUIET)
         values = speech.mfcc(samples, rate, config)
         found[f"speech, {name}"] = _summary(values[spoken])

@@ -6,6 +6,7 @@ Where the thesis is silent the comment says "open", and why this value was chose
 import dataclasses
 import hashlib
 import json
+import pathlib
 import sys
 
 
@@ -39,21 +40,24 @@ class AudioConfig:
 
     rate: int = 48_000  # 3.2.3: recorded at 48 kHz
     n_mfcc: int = 13  # 3.4.3
-    frame: int = 4096  # 3.4.3: "the length … is 4096", read as samples a frame (85 ms)
-    hop: int = 2048  # open: half a frame, so that neighbours overlap (2.5.2)
+    n_fft: int = 4096  # 3.4.3: "the length … is 4096", read as samples a frame (85 ms)
+    hop_length: int = 2048  # open: half a frame, so that neighbours overlap (2.5.2)
     n_mels: int = 26  # open: the usual bank for 13 coefficients
     pre_emphasis: float = 0.97  # (2.24), open: the usual coefficient
     min_seconds: float = 0.5  # open: a shorter clip is no utterance
     # Beyond the thesis; see helpers.audio.descriptors.
     deltas: int = 0  # 1: the MFCC's changes as well, 2: and the changes of these
     prosody: bool = False  # pitch, periodicity, energy, centroid, flatness, flux as well
-    trim: float = 0.0  # dB below the loudest frame: softer frames at both ends are cut off; 0 keeps all
+    trim_db: float = 0.0  # dB below the loudest frame: softer frames at both ends are cut off; 0 keeps all
 
     def __post_init__(self):
         _require(self.deltas in (0, 1, 2), f"deltas is {self.deltas}; 0, 1 or 2")
-        _require(self.trim >= 0, f"trim is {self.trim}; 0 or more dB")
+        _require(self.trim_db >= 0, f"trim is {self.trim_db}; 0 or more dB")
         _require(self.rate > 0, f"rate is {self.rate}; it must be positive")
-        _require(0 < self.hop <= self.frame, f"hop is {self.hop}; it must lie between 1 and the frame ({self.frame})")
+        _require(
+            0 < self.hop_length <= self.n_fft,
+            f"hop_length is {self.hop_length}; it must lie between 1 and the frame ({self.n_fft})",
+        )
         _require(
             0 < self.n_mfcc <= self.n_mels, f"n_mfcc is {self.n_mfcc}; it must lie between 1 and n_mels ({self.n_mels})"
         )
@@ -62,7 +66,7 @@ class AudioConfig:
 
 N_FOLDS = 10  # 3.3.1
 CELLS = ("gru", "lstm", "transformer", "tim", "none")
-ATTENTIONS = ("soft", "hard", "none", "statistics")
+ATTENTIONS = ("soft", "hard", "none", "attentive_statistics")
 HEADS = 4  # of a transformer
 
 
@@ -70,11 +74,11 @@ HEADS = 4  # of a transformer
 class SubsystemConfig:
     """One stream's network: RNN stack, attention, fully connected layer, head (thesis 3.4, tables 4.1 and 4.3)."""
 
-    gru_layers: int = 1
-    gru_units: int = 512
+    layers: int = 1
+    units: int = 512
     # "gru" (2.20–2.23), "lstm" (2.14–2.19); beyond the thesis "transformer" (4.4), "tim" (helpers.models.encoders), or "none"
     cell: str = "gru"
-    # "soft" (2.28–2.30), "hard" (2.6.2), "none": the last state alone; or "statistics" (layers.StatisticsPooling)
+    # "soft" (2.28–2.30), "hard" (2.6.2), "none": the last state alone; or "attentive_statistics" (layers.AttentiveStatisticsPooling)
     attention: str = "soft"
     batch_norm: bool = True  # (2.31–2.34), after the fully connected layer
     fc_units: int = 128  # open: small, since the fusion concatenates two of them
@@ -83,12 +87,12 @@ class SubsystemConfig:
     rnn_dropout: float = 0.0  # open: share of each RNN's output channels left out, the same over all steps of a clip
     # Beyond the thesis; see helpers.models.encoders.
     bidirectional: bool = False  # each RNN once forwards and once backwards, side by side
-    stack: int = 1  # steps put side by side as one: a shorter sequence of longer rows
+    frame_stacking: int = 1  # steps put side by side as one: a shorter sequence of longer rows
     convolution: int = 0  # units of a convolution over three steps before the RNN; 0: none
 
     def __post_init__(self):
-        _require(self.gru_layers >= 1, f"gru_layers is {self.gru_layers}; at least 1")
-        _require(self.gru_units >= 1, f"gru_units is {self.gru_units}; at least 1")
+        _require(self.layers >= 1, f"layers is {self.layers}; at least 1")
+        _require(self.units >= 1, f"units is {self.units}; at least 1")
         for name, kinds in (("cell", CELLS), ("attention", ATTENTIONS)):
             kind = getattr(self, name)
             _require(kind in kinds, f"{name} is {kind!r}; one of {', '.join(kinds)}")
@@ -97,10 +101,10 @@ class SubsystemConfig:
             f"bidirectional is for gru and lstm, not {self.cell}",
         )
         _require(
-            self.cell != "transformer" or self.gru_units % HEADS == 0,
-            f"gru_units is {self.gru_units}; a transformer's must be a multiple of {HEADS}, its heads",
+            self.cell != "transformer" or self.units % HEADS == 0,
+            f"units is {self.units}; a transformer's must be a multiple of {HEADS}, its heads",
         )
-        _require(self.stack >= 1, f"stack is {self.stack}; at least 1")
+        _require(self.frame_stacking >= 1, f"stack is {self.frame_stacking}; at least 1")
         _require(self.convolution >= 0, f"convolution is {self.convolution}; 0 or more units")
         _require(self.fc_units >= 1, f"fc_units is {self.fc_units}; at least 1")
         _require(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must lie in [0, 1)")
@@ -110,12 +114,12 @@ class SubsystemConfig:
     @classmethod
     def video(cls, **changes):
         """The thesis' video subsystem: one GRU of 512 units with attention (table 4.2), with `changes`."""
-        return cls(**{"gru_layers": 1, "gru_units": 512, **changes})
+        return cls(**{"layers": 1, "units": 512, **changes})
 
     @classmethod
     def audio(cls, **changes):
         """The thesis' audio subsystem: three GRUs of 256 units with attention (table 4.4), with `changes`."""
-        return cls(**{"gru_layers": 3, "gru_units": 256, **changes})
+        return cls(**{"layers": 3, "units": 256, **changes})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,22 +128,24 @@ class FusionConfig:
 
     batch_norm: bool = True
     dropout: float = 0.3  # open
-    trunks: str = "joint"  # open: "joint", all from nothing; "trained" or "frozen": from the trained subsystems
+    encoders: str = (
+        "end-to-end"  # open: "end-to-end", all from nothing; "fine-tuned", "frozen": from trained subsystems
+    )
     # "concatenate" (3.4.1); "gated": a learnt mixture, number by number (Arevalo et al. 2017); "cross": before they are
     # pooled, each stream's steps attend to the other's (Tsai et al. 2019)
     kind: str = "concatenate"
-    stream_dropout: float = 0.0  # share of the training's clips that lose a whole stream, so that one may be missing
+    modality_dropout: float = 0.0  # share of the training's clips that lose a whole stream, so that one may be missing
 
     def __post_init__(self):
         kinds = ("concatenate", "gated", "cross")
         _require(self.kind in kinds, f"kind is {self.kind!r}; one of {', '.join(kinds)}")
-        _require(0 <= self.stream_dropout <= 1, f"stream_dropout is {self.stream_dropout}; it must lie in [0, 1]")
+        _require(0 <= self.modality_dropout <= 1, f"modality_dropout is {self.modality_dropout}; it must lie in [0, 1]")
         _require(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must lie in [0, 1)")
-        kinds = ("joint", "trained", "frozen")
-        _require(self.trunks in kinds, f"trunks is {self.trunks!r}; one of {', '.join(kinds)}")
+        kinds = ("end-to-end", "fine-tuned", "frozen")
+        _require(self.encoders in kinds, f"encoders is {self.encoders!r}; one of {', '.join(kinds)}")
         _require(
-            self.kind != "cross" or self.trunks == "joint",
-            "a cross-modal attention is trained jointly: trunks is joint",
+            self.kind != "cross" or self.encoders == "end-to-end",
+            "a cross-modal attention is trained jointly: encoders is end-to-end",
         )
 
 
@@ -152,16 +158,18 @@ class TrainConfig:
     optimiser: str = "adam"  # "adam" (2.9.3) or "sgd" with momentum 0.9 (2.9.2)
     learning_rate: float = 1e-3  # 2.9.3: Adam's default step
     schedule: str = "constant"  # "constant", or "cosine": the step falls to 0 along half a cosine over all epochs
-    stretch: float = 0.0  # open: each epoch plays a training clip faster or slower by up to this share, at random
+    tempo_perturbation: float = (
+        0.0  # open: each epoch plays a training clip faster or slower by up to this share, at random
+    )
     precision: str = "float32"  # or "mixed_float16", "mixed_bfloat16": Keras' policies; the softmax stays in float32
     validation: float = 0.0  # share of the TRAINING rows held out for the curves; by actor in the actor protocol
     patience: int = 0  # stop after so many epochs without a lower loss on that share, and go back to the best; 0: never
     # Beyond the thesis. How the training's clips are changed anew each epoch; see helpers.audio.augmentation.
-    warp: float = 0.0  # the voice's formants and pitch moved up or down by up to this share
-    equaliser: float = 0.0  # dB: spread of a change of loudness, and of the spectrum's slow ups and downs
-    noise_floor: float = 0.0  # share of clips under which a steady noise is laid
-    masks: int = 0  # steps: two stretches of up to so many are blanked (SpecAugment's time masks)
-    shift: int = 0  # steps: a clip is moved by up to so many, earlier or later, its edge step held
+    vtlp: float = 0.0  # the voice's formants and pitch moved up or down by up to this share
+    channel_augmentation: float = 0.0  # dB: spread of a change of loudness, and of the spectrum's slow ups and downs
+    noise_augmentation: float = 0.0  # share of clips under which a steady noise is laid
+    time_mask_width: int = 0  # steps: two stretches of up to so many are blanked (SpecAugment's time masks)
+    time_shift: int = 0  # steps: a clip is moved by up to so many, earlier or later, its edge step held
     mixup: float = 0.0  # α: two clips are laid over one another, and their labels with them (Zhang et al. 2018)
     # How it is learnt.
     label_smoothing: float = 0.0  # share of each label's 1 that goes to all classes alike
@@ -175,10 +183,12 @@ class TrainConfig:
         _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be positive")
         _require(self.optimiser in ("adam", "sgd"), f'optimiser is {self.optimiser!r}; "adam" or "sgd"')
         _require(self.schedule in ("constant", "cosine"), f'schedule is {self.schedule!r}; "constant" or "cosine"')
-        for name in ("stretch", "warp", "label_smoothing", "warm_up"):
+        for name in ("tempo_perturbation", "vtlp", "label_smoothing", "warm_up"):
             _require(0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}; it must lie in [0, 1)")
-        _require(0 <= self.noise_floor <= 1, f"noise_floor is {self.noise_floor}; it must lie in [0, 1]")
-        for name in ("equaliser", "masks", "shift", "mixup", "weight_decay", "clip_norm"):
+        _require(
+            0 <= self.noise_augmentation <= 1, f"noise_augmentation is {self.noise_augmentation}; it must lie in [0, 1]"
+        )
+        for name in ("channel_augmentation", "time_mask_width", "time_shift", "mixup", "weight_decay", "clip_norm"):
             _require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; 0 or more")
         _require(not self.weight_decay or self.optimiser == "adam", "weight_decay is AdamW's: the optimiser is adam")
         _require(not self.warm_up or self.schedule == "cosine", "warm_up comes before a cosine: the schedule is cosine")
@@ -201,11 +211,35 @@ def as_dict(config):
     return [as_dict(value) for value in config] if isinstance(config, (tuple, list)) else config
 
 
+# Names and values in files of versions before, and today's.
+_RENAMED = {"gru_layers": "layers", "gru_units": "units", "stack": "frame_stacking", "trunks": "encoders"}
+_RENAMED |= {"stream_dropout": "modality_dropout", "frame": "n_fft", "hop": "hop_length", "trim": "trim_db"}
+_RENAMED |= {"stretch": "tempo_perturbation", "warp": "vtlp", "equaliser": "channel_augmentation"}
+_RENAMED |= {"noise_floor": "noise_augmentation", "masks": "time_mask_width", "shift": "time_shift"}
+_RENAMED |= {"per_person": "per_speaker"}
+_VALUES = {"attention": {"statistics": "attentive_statistics"}}
+_VALUES |= {"trunks": {"joint": "end-to-end", "trained": "fine-tuned"}}
+
+
+def renamed(stored):
+    """Stored settings, whatever version wrote them, under today's names."""
+    if not isinstance(stored, dict):
+        return stored
+    known = {name: _VALUES[name].get(value, value) if name in _VALUES else value for name, value in stored.items()}
+    return {_RENAMED.get(name, name): renamed(value) for name, value in known.items()}
+
+
 def completed(settings):
-    """config.json's content, with today's defaults for what an older version did not yet have."""
+    """config.json's content, whatever version wrote it, with today's names, and defaults for what it did not have."""
+    settings = renamed(settings)
     kinds = {"train": TrainConfig, "video": SubsystemConfig, "audio": SubsystemConfig, "fusion": FusionConfig}
     older = {name: as_dict(kind()) | settings[name] for name, kind in kinds.items() if settings.get(name)}
     return settings | older
+
+
+def read(path):
+    """A run's config.json, whatever version wrote it: dict."""
+    return completed(json.loads(pathlib.Path(path).read_text()))
 
 
 def key(config):
@@ -242,7 +276,7 @@ def thesis(model):
     values["BATCH_NORM"] = SubsystemConfig.batch_norm
     for stream in parts if model == "fusion" else [model]:
         prefix = f"{stream}_" if model == "fusion" else ""
-        values |= {f"{prefix}{n}".upper(): getattr(parts[stream], n) for n in ("gru_layers", "gru_units")}
+        values |= {f"{prefix}gru_{n}".upper(): getattr(parts[stream], n) for n in ("layers", "units")}
     return values
 
 

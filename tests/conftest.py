@@ -104,7 +104,7 @@ def small_runs(tmp_path_factory):
     synthetic.make(root / "clips", n_actors=2, takes=1, progress=False)
     table = ravdess.index(root / "clips")
     small = building.build(table, root / "cache", workers=1, progress=False)
-    tiny = SubsystemConfig(gru_units=8, fc_units=8)
+    tiny = SubsystemConfig(units=8, fc_units=8)
     options = {"n_folds": 2, "train": TrainConfig(epochs=3, batch_size=8, learning_rate=0.01), "progress": False}
     for model in ("video", "audio", "fusion"):
         cross_validation.cross_validate(small, model, out=root / "runs" / model, video=tiny, audio=tiny, **options)

@@ -36,5 +36,5 @@ def test_an_earlier_folds_own_model_file_loads_through_the_layers_registered_nam
     result = cross_validation.load(EARLIER / name)
     assert result.classes == ("calm", "happy") and result.summary()["n"] == len(result.predictions)
     model = keras.saving.load_model(EARLIER / name / "fold_1" / "model.keras")
-    chances = model.predict(clips(cross_validation.MODELS[result.about["model"]]), verbose=0)
-    assert np.allclose(chances, ANSWERS["fold_1"][name], atol=1e-4)
+    probabilities = model.predict(clips(cross_validation.MODELS[result.about["model"]]), verbose=0)
+    assert np.allclose(probabilities, ANSWERS["fold_1"][name], atol=1e-4)

@@ -30,7 +30,7 @@ QUICK = {
     "TABLE_ROWS": 1,
     "SHRINK": 64,
     "UNITS": 8,
-    "ROWS": ("everything", "no augmentation"),
+    "ROWS": ("full model", "no augmentation"),
     "FUSIONS": ("cross",),
 }
 
@@ -232,7 +232,7 @@ def test_changing_gru_units_keeps_the_mfcc_and_trains_anew(in_order, clips):
     notebooks.run(WITH_CLIPS[1], settings, cwd=folder, tell=lambda line: None)
     assert len(mfcc) >= 192 and {path: path.stat().st_mtime_ns for path in folder.glob("cache/mfcc-*/*")} == mfcc
     units = {
-        path.parent.name.partition(".")[2] == "": json.loads(path.read_text())["audio"]["gru_units"]
+        path.parent.name.partition(".")[2] == "": json.loads(path.read_text())["audio"]["units"]
         for path in folder.glob("runs/knob/audio*/config.json")
         if path.parent.name.partition(".")[0] == "audio"
     }

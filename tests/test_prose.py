@@ -97,6 +97,12 @@ def test_a_notebook_opens_with_what_for_whom_how_long_and_what_it_leaves(path):
 
 def test_the_citation_is_complete_and_names_thesis_and_data():
     text = (PROJECT / "CITATION.cff").read_text(encoding="utf-8")
-    for line in ("cff-version: 1.2.0", "title:", "license: MIT", "family-names: Song", "10.1371/journal.pone.0196391"):
+    for line in (
+        "cff-version: 1.2.0",
+        "title:",
+        "license: MIT",
+        "family-names: Song",
+        "10.1371/journal.pone.0196391",
+    ):
         assert line in text
     assert (PROJECT / "LICENSE").is_file()

@@ -10,7 +10,7 @@ import numpy as np
 from helpers.audio import descriptors
 from helpers.config import AudioConfig
 
-CURVES = 4  # slow cosines along the mel axis that the equaliser is made of
+CURVES = 4  # slow cosines along the mel axis that the channel_augmentation is made of
 TIME_MASKS = 2
 FLOOR = (26.0, 52.0)  # dB below the clip's loudest band
 _WARPS = 13  # warps that are drawn from, from the strongest downwards to the strongest upwards
@@ -29,7 +29,7 @@ class Augmentation:
 
     def __init__(self, train, audio=None):
         self.train, self.audio = train, audio
-        named = [name for name in ("warp", "equaliser", "noise_floor") if getattr(train, name)]
+        named = [name for name in ("vtlp", "channel_augmentation", "noise_augmentation") if getattr(train, name)]
         if named and audio is None:
             raise ValueError(
                 f"{named[0]} changes the cepstra's bands, and these features do not say how they were made: use those "
@@ -39,7 +39,10 @@ class Augmentation:
     @classmethod
     def of(cls, features, train):
         """That of a FeatureSet; None where TrainConfig changes no voice."""
-        if not any(getattr(train, name) for name in ("warp", "equaliser", "noise_floor", "masks", "shift")):
+        if not any(
+            getattr(train, name)
+            for name in ("vtlp", "channel_augmentation", "noise_augmentation", "time_mask_width", "time_shift")
+        ):
             return None
         made = (features.preprocessing or {}).get("audio")
         return cls(train, AudioConfig(**made) if made else None)
@@ -58,16 +61,16 @@ class Augmentation:
         values, there = values.copy(), np.arange(values.shape[1])[None] < length[:, None]  # (B, T)
         if self.audio:
             places = descriptors.columns(self.audio)
-            if self.train.warp:
-                self._warp(values, places, random)
-            if self.train.noise_floor:
+            if self.train.vtlp:
+                self._vtlp(values, places, random)
+            if self.train.noise_augmentation:
                 self._lay_under(values, places, there, random)
-            if self.train.equaliser:
+            if self.train.channel_augmentation:
                 self._equalise(values, places, random)
         values[~there] = 0
-        if self.train.shift:
+        if self.train.time_shift:
             self._shift(values, length, random)
-        if self.train.masks:
+        if self.train.time_mask_width:
             self._mask(values, length, random)
         return values
 
@@ -75,8 +78,8 @@ class Augmentation:
         """One clip (T, F) changed once, to look at."""
         return self.apply(values[None], np.array([len(values)]), np.random.default_rng(seed))[0]
 
-    def _warp(self, values, places, random):
-        matrices, factors = warps(self.audio.rate, self.audio.n_mels, self.audio.n_mfcc, self.train.warp)
+    def _vtlp(self, values, places, random):
+        matrices, factors = vtlp_matrices(self.audio.rate, self.audio.n_mels, self.audio.n_mfcc, self.train.vtlp)
         which = random.integers(0, len(factors), len(values))
         for name, place in places.items():
             if name == "prosody":
@@ -86,7 +89,7 @@ class Augmentation:
 
     def _lay_under(self, values, places, there, random):
         basis = cosines(self.audio.n_mels, self.audio.n_mfcc)  # (n_mfcc, n_mels)
-        chosen = np.flatnonzero(random.random(len(values)) < self.train.noise_floor)
+        chosen = np.flatnonzero(random.random(len(values)) < self.train.noise_augmentation)
         below, tilt = random.uniform(*FLOOR, len(chosen)), random.uniform(-10, 2, len(chosen))
         for row, depth, slope in zip(chosen, below, tilt):
             bands = values[row][there[row]][:, places["mfcc"]] @ basis  # (T, n_mels), dB
@@ -95,9 +98,9 @@ class Augmentation:
 
     def _equalise(self, values, places, random):
         rows, config = len(values), self.audio
-        gain = random.normal(0, self.train.equaliser, rows)  # dB
+        gain = random.normal(0, self.train.channel_augmentation, rows)  # dB
         count = min(CURVES, config.n_mfcc - 1)
-        curves = random.normal(0, self.train.equaliser / 2, (rows, count)) / np.sqrt(np.arange(1, count + 1))
+        curves = random.normal(0, self.train.channel_augmentation / 2, (rows, count)) / np.sqrt(np.arange(1, count + 1))
         start = places["mfcc"].start
         values[:, :, start] += (gain * np.sqrt(config.n_mels))[:, None].astype(np.float32)
         values[:, :, start + 1 : start + 1 + count] += (curves * np.sqrt(config.n_mels / 2))[:, None]
@@ -105,7 +108,7 @@ class Augmentation:
             values[:, :, places["prosody"].start + 2] += (gain * np.log(10) / 10)[:, None].astype(np.float32)
 
     def _shift(self, values, length, random):
-        by = random.integers(-self.train.shift, self.train.shift + 1, len(values))
+        by = random.integers(-self.train.time_shift, self.train.time_shift + 1, len(values))
         for row, steps, later in zip(values, length, by):
             row[:steps] = row[np.clip(np.arange(steps) - later, 0, steps - 1)]
 
@@ -113,7 +116,7 @@ class Augmentation:
         mean = values.sum(axis=1) / np.maximum(length, 1)[:, None]  # blank is the clip's average, not a silence
         for row, steps in enumerate(length):
             for _ in range(TIME_MASKS):
-                wide = min(random.integers(0, self.train.masks + 1), steps - 1)
+                wide = min(random.integers(0, self.train.time_mask_width + 1), steps - 1)
                 first = random.integers(0, steps - wide + 1)
                 values[row, first : first + wide] = mean[row]
 
@@ -127,7 +130,7 @@ def cosines(n_mels, n_mfcc):
 
 
 @functools.lru_cache
-def warps(rate, n_mels, n_mfcc, strongest):
+def vtlp_matrices(rate, n_mels, n_mfcc, strongest):
     """Matrices that move all formants by one factor, as a shorter or longer vocal tract does (Jaitly & Hinton 2013).
 
     Args:

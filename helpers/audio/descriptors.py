@@ -28,13 +28,13 @@ def features(samples, rate, config=None):
     parts = [coefficients, *_changes(coefficients, config.deltas)]
     times = speech.frame_times(len(coefficients), config).astype(np.float32)
     energy = None
-    if config.prosody or config.trim:
-        whole = np.pad(np.asarray(samples, dtype=np.float64), (0, max(0, config.frame - len(samples))))
-        _, rest = contours(whole, rate, config.frame, config.hop)
+    if config.prosody or config.trim_db:
+        whole = np.pad(np.asarray(samples, dtype=np.float64), (0, max(0, config.n_fft - len(samples))))
+        _, rest = contours(whole, rate, config.n_fft, config.hop_length)
         energy = rest[:, PROSODY.index("log energy")]
         parts += [rest] if config.prosody else []
     found = np.concatenate(parts, axis=1).astype(np.float32)
-    kept = loud(energy, config.trim) if config.trim else slice(None)
+    kept = loud(energy, config.trim_db) if config.trim_db else slice(None)
     return np.ascontiguousarray(found[kept]), times[kept]
 
 

@@ -92,10 +92,10 @@ def mfcc(samples, rate, config=None):
     if rate != config.rate:
         raise ValueError(f"samples at {rate} Hz, configured for {config.rate} Hz: use speech.load, which resamples")
     emphasised = np.append(samples[:1], samples[1:] - config.pre_emphasis * samples[:-1])  # (2.24)
-    emphasised = np.pad(emphasised, (0, max(0, config.frame - len(emphasised))))
-    frames = {"n_fft": config.frame, "hop_length": config.hop, "window": "hamming", "center": False}  # (2.25)
+    emphasised = np.pad(emphasised, (0, max(0, config.n_fft - len(emphasised))))
+    frames = {"n_fft": config.n_fft, "hop_length": config.hop_length, "window": "hamming", "center": False}  # (2.25)
     power = np.abs(librosa.stft(emphasised, **frames)) ** 2  # (F, T)
-    mel = mel_bank(rate, config.frame, config.n_mels) @ power  # (2.26)
+    mel = mel_bank(rate, config.n_fft, config.n_mels) @ power  # (2.26)
     logs = librosa.power_to_db(mel)
     coefficients = librosa.feature.mfcc(S=logs, n_mfcc=config.n_mfcc, dct_type=2, norm="ortho")  # (2.27)
     return np.ascontiguousarray(coefficients.T, dtype=np.float32)
@@ -126,4 +126,4 @@ def mel_bank(rate, frame, n_mels, **options):
 def frame_times(n_frames, config=None):
     """Middle of each MFCC frame in seconds: float (n_frames,)."""
     config = config or AudioConfig()
-    return (np.arange(n_frames) * config.hop + config.frame / 2) / config.rate
+    return (np.arange(n_frames) * config.hop_length + config.n_fft / 2) / config.rate

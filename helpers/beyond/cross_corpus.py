@@ -68,10 +68,10 @@ def cross_validate(known, other, model="fusion", **options):
         options: as in `training.cross_validate`, but for folds and protocol.
 
     Returns:
-        CVResult of one fold, protocol "across".
+        CVResult of one fold, protocol "cross-corpus".
 
     Raises:
         ValueError: as `joined` and `training.cross_validate`.
     """
     features, parts = joined(known, other)
-    return cross_validation.cross_validate(features, model, "across", parts=parts, **options)
+    return cross_validation.cross_validate(features, model, "cross-corpus", parts=parts, **options)

@@ -45,14 +45,14 @@ def combine(results, name="fusion", fit=True):
             )
         logs[number] = np.log(np.maximum(own[[f"p_{emotion}" for emotion in first.classes]], LEAST))
     label, fold = rows.label.to_numpy(), rows.fold.to_numpy()
-    powers, chances = [], np.zeros(logs.shape[1:])
+    powers, probabilities = [], np.zeros(logs.shape[1:])
     for k in np.unique(fold):
         others = (fold != k) & fit
         powers.append(_powers(logs[:, others], label[others]))
-        chances[fold == k] = softmax(np.tensordot(powers[-1], logs[:, fold == k], 1), axis=1)
-    found = rows[columns].assign(prediction=chances.argmax(axis=1))
+        probabilities[fold == k] = softmax(np.tensordot(powers[-1], logs[:, fold == k], 1), axis=1)
+    found = rows[columns].assign(prediction=probabilities.argmax(axis=1))
     for number, emotion in enumerate(first.classes):
-        found[f"p_{emotion}"] = chances[:, number]
+        found[f"p_{emotion}"] = probabilities[:, number]
     about = first.about | {"model": name, "combined": [result.about["model"] for result in results]}
     about |= {"powers": np.mean(powers, axis=0).round(3).tolist()}
     about.pop("parameters", None)

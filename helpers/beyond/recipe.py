@@ -10,15 +10,21 @@ from helpers import runtime
 from helpers.config import AudioConfig, SubsystemConfig, TrainConfig
 
 # 39 cepstra of 64 mel bands and six contours every 20 ms, silence at both ends cut off.
-SOUND = {"rate": 24_000, "frame": 1536, "hop": 480, "n_mels": 64, "n_mfcc": 39, "pre_emphasis": 0.0}
-SOUND |= {"prosody": True, "trim": 38.0}
+SOUND = {"rate": 24_000, "n_fft": 1536, "hop_length": 480, "n_mels": 64, "n_mfcc": 39, "pre_emphasis": 0.0}
+SOUND |= {"prosody": True, "trim_db": 38.0}
 # Four frames side by side, a convolution, one GRU both ways, and a pooling that keeps mean, spread and maximum.
-NETWORK = {"gru_layers": 1, "gru_units": 96, "bidirectional": True, "stack": 4, "convolution": 96}
-NETWORK |= {"attention": "statistics", "rnn_dropout": 0.2}
+NETWORK = {"layers": 1, "units": 96, "bidirectional": True, "frame_stacking": 4, "convolution": 96}
+NETWORK |= {"attention": "attentive_statistics", "rnn_dropout": 0.2}
 TRAINING = {"epochs": 40, "batch_size": 32, "learning_rate": 2e-3, "schedule": "cosine", "warm_up": 0.1}
 TRAINING |= {"weight_decay": 0.01, "clip_norm": 2.0, "label_smoothing": 0.1}
 # How each clip is changed anew each epoch.
-CHANGES = {"stretch": 0.2, "warp": 0.12, "equaliser": 2.0, "noise_floor": 0.3, "masks": 8}
+CHANGES = {
+    "tempo_perturbation": 0.2,
+    "vtlp": 0.12,
+    "channel_augmentation": 2.0,
+    "noise_augmentation": 0.3,
+    "time_mask_width": 8,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,27 +49,29 @@ def experiment(name, sound=None, network=None, train=None):
 
 def ablation():
     """{name: Experiment}: the whole, and the whole with one thing other than it is."""
-    plain = dict.fromkeys(CHANGES, 0.0) | {"masks": 0}
+    plain = dict.fromkeys(CHANGES, 0.0) | {"time_mask_width": 0}
     rows = [
-        experiment("everything"),
+        experiment("full model"),
         experiment("13 MFCC instead of 39", {"n_mfcc": 13}),
         experiment("log mel bands instead of MFCC", {"n_mfcc": 64}),
         experiment("with deltas", {"deltas": 1}),
         experiment("without prosody", {"prosody": False}),
-        experiment("silence left on", {"trim": 0.0}),
+        experiment("without silence trimming", {"trim_db": 0.0}),
         experiment("no augmentation", None, None, plain),
-        experiment("no change of tempo", None, None, {"stretch": 0.0}),
-        experiment("no change of voice", None, None, {"warp": 0.0}),
-        experiment("no change of room", None, None, {"equaliser": 0.0, "noise_floor": 0.0}),
-        experiment("no masks", None, None, {"masks": 0}),
-        experiment("with a shift in time", None, None, {"shift": 12}),
+        experiment("no tempo perturbation", None, None, {"tempo_perturbation": 0.0}),
+        experiment("no VTLP", None, None, {"vtlp": 0.0}),
+        experiment(
+            "no noise and channel augmentation", None, None, {"channel_augmentation": 0.0, "noise_augmentation": 0.0}
+        ),
+        experiment("no SpecAugment", None, None, {"time_mask_width": 0}),
+        experiment("with time shift", None, None, {"time_shift": 12}),
         experiment("with mixup", None, None, {"mixup": 0.2}),
         experiment("no label smoothing", None, None, {"label_smoothing": 0.0}),
-        experiment("forwards only", None, {"bidirectional": False, "gru_units": 192}),
-        experiment("the thesis' attention", None, {"attention": "soft"}),
-        experiment("temporal-aware blocks", None, {"bidirectional": False, "cell": "tim", "gru_layers": 4}),
-        experiment("self-attention", None, {"bidirectional": False, "cell": "transformer", "gru_layers": 2}),
-        experiment("no memory at all", None, {"bidirectional": False, "cell": "none"}),
+        experiment("unidirectional", None, {"bidirectional": False, "units": 192}),
+        experiment("soft attention", None, {"attention": "soft"}),
+        experiment("temporal-aware blocks", None, {"bidirectional": False, "cell": "tim", "layers": 4}),
+        experiment("self-attention", None, {"bidirectional": False, "cell": "transformer", "layers": 2}),
+        experiment("no recurrent layer", None, {"bidirectional": False, "cell": "none"}),
     ]
     return {row.name: row for row in rows}
 
@@ -84,18 +92,18 @@ def result(name):
 
 # What a reader calls it: its name in docs/results, whose * is the protocol.
 HEADLINE = {
-    "voice: the thesis' network": "audio-*",
-    "voice: functionals, support vectors": "shallow-audio-*",
-    "voice: functionals, linear discriminant": "shallow-linear-*",
-    "voice: support vectors, speaker guessed": "shallow-audio-known-*",
-    "voice: linear discriminant, speaker guessed": "shallow-linear-known-*",
-    "voice: everything here": "beyond-voice-*",
-    "voice: all of these together": "beyond-voices-*",
-    "face: action units": "shallow-video-*",
-    "fusion: all of these": "beyond-fusion-*",
-    "voice, person by person": "beyond-voices-*-per-person",
-    "face, person by person": "shallow-video-*-per-person",
-    "fusion, person by person": "beyond-fusion-*-per-person",
+    "audio: the thesis' network": "audio-*",
+    "audio: functionals, SVM": "svm-audio-*",
+    "audio: functionals, LDA": "lda-audio-*",
+    "audio: SVM with speaker identification": "svm-audio-identified-*",
+    "audio: LDA with speaker identification": "lda-audio-identified-*",
+    "audio: full model": "audio-network-*",
+    "audio: ensemble": "audio-ensemble-*",
+    "face: action units, SVM": "svm-action-units-*",
+    "fusion: ensemble": "fusion-ensemble-*",
+    "audio, per-speaker normalisation": "audio-ensemble-*-per-speaker",
+    "face, per-speaker normalisation": "svm-action-units-*-per-speaker",
+    "fusion, per-speaker normalisation": "fusion-ensemble-*-per-speaker",
 }
 
 
@@ -107,7 +115,7 @@ def results(rows=HEADLINE):
 
     Returns:
         DataFrame in per cent: accuracy, its 95 % interval over people (luna2022) or clips (random), UAR, for a row of
-        the ablation the gain over "everything" on the same clips; and the folds, and the network's parameters. A row
+        the ablation the gain over "full model" on the same clips; and the folds, and the network's parameters. A row
         of which there is no result is left out.
     """
     import pandas as pd
@@ -123,8 +131,8 @@ def results(rows=HEADLINE):
             low, high = summary["accuracy_interval"]
             row = {"accuracy": f"{100 * summary['average']:.2f}", "95 %": f"{100 * low:.1f} to {100 * high:.1f}"}
             row |= {"UAR": f"{100 * summary['uar']:.2f}"}
-            if "against_everything" in summary:
-                row["gain"] = "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * x for x in summary["against_everything"]))
+            if "against_full_model" in summary:
+                row["gain"] = "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * x for x in summary["against_full_model"]))
             found[label] |= {f"{protocol}, {column}": value for column, value in row.items()}
             found[label][f"{protocol}, folds"] = summary["folds"]
             if "parameters" in summary:

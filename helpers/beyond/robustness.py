@@ -1,11 +1,10 @@
 """What is a fusion worth when a stream is missing, noisy or dark? Its own test clips, made worse, answered again."""
 
-import json
 import pathlib
 
 import numpy as np
 
-from helpers import runtime
+from helpers import config, runtime
 from helpers.audio import descriptors, speech
 from helpers.evaluation import metrics
 from helpers.predict.fold_ensemble import network
@@ -16,7 +15,7 @@ SNRS = (20, 10, 0)  # dB
 SIZE = 48  # px, of a black face: all faces of one size, black, are one embedding
 
 
-def damaged(features, clips, config, vgg16=None, seed=0, snrs=SNRS):
+def corrupted(features, clips, config, vgg16=None, seed=0, snrs=SNRS):
     """Every clip as it is and made worse, once for all the runs that are to answer.
 
     Args:
@@ -78,7 +77,7 @@ def predictions(run, features, inputs):
 
     run = pathlib.Path(run)
     stored = cross_validation.load(run).predictions[["clip_id", "label", "fold"]]
-    settings = json.loads((run / "config.json").read_text())
+    settings = config.read(run / "config.json")
     streams = cross_validation.MODELS[settings["model"]]
     row_of = {clip_id: row for row, clip_id in enumerate(features.clip_id.tolist())}
     inputs = {name: values for name, values in inputs.items() if name.removesuffix("_length") in streams}
@@ -86,8 +85,8 @@ def predictions(run, features, inputs):
     for number, part in stored.groupby("fold"):
         model.load_weights(run / f"fold_{number}" / "model.keras")
         rows = [row_of[clip_id] for clip_id in part.clip_id]
-        chances = model.predict({name: values[rows] for name, values in inputs.items()}, batch_size=64, verbose=0)
-        parts.append(part.assign(prediction=np.asarray(chances).argmax(axis=1)))
+        probabilities = model.predict({name: values[rows] for name, values in inputs.items()}, batch_size=64, verbose=0)
+        parts.append(part.assign(prediction=np.asarray(probabilities).argmax(axis=1)))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -32,7 +32,7 @@ def rows(values, person, of=None):
     return found
 
 
-def standardised(features):
+def normalised(features):
     """Each person's steps, moved to the average person's mean and spread; see `rows` for what that means.
 
     Cepstra keep their proportions (one spread for all of them), so that what augmentation does to bands it still does.
@@ -57,7 +57,7 @@ def standardised(features):
             factor = usual / np.maximum(spread[who], 1e-3 * usual + 1e-9)
             values[of] = ((values[of] - mean[who]) * factor + usual_mean) * there[of][:, :, None]
         changed[stream] = values.astype(np.float32)
-    made = (features.preprocessing or {}) | {"per_person": True}
+    made = (features.preprocessing or {}) | {"per_speaker": True}
     return dataclasses.replace(features, **changed, preprocessing=made)
 
 

@@ -15,7 +15,7 @@ import filelock
 import requests
 import urllib3
 
-from helpers.data.partial_file import Pieces
+from helpers.data.partial_file import PartialFile
 
 USER_AGENT = "emotion-notebooks/0.1 (research and teaching)"  # some servers answer 403 to python-requests' own
 WORTH_ANOTHER_TRY = {403, 408, 425, 429, 500, 502, 503, 504}
@@ -51,7 +51,7 @@ class RemoteFile(io.RawIOBase):
 
     Args:
         url: http or https address.
-        folder: for the pieces that came (see `Pieces`).
+        folder: for the pieces that came (see `PartialFile`).
         name: how messages call the file.
         size: bytes expected, None if unknown.
         hosts: hosts that may be contacted, redirects included; by default the address' own.
@@ -74,7 +74,7 @@ class RemoteFile(io.RawIOBase):
         self.requests = self.changes = 0
         self.sealed = False  # True: reading what is not here is an error of the archive, nothing is fetched
         try:
-            self.pieces = Pieces(folder)
+            self.pieces = PartialFile(folder)
         except filelock.Timeout:
             raise DownloadError(f"{self.name}: another process is fetching it into {folder}; let it finish") from None
         if self.pieces.about.get("url") != url:

@@ -39,7 +39,7 @@ _GET_JAFFE = "JAFFE is given on request: ask at https://zenodo.org/records/34515
 
 
 @dataclasses.dataclass(frozen=True)
-class Stills:
+class ImageSet:
     """N labelled pictures of faces.
 
     Attributes:
@@ -100,7 +100,7 @@ def fer2013(path):
             its folder). Either as it is, or in a .zip; a csv in a .gz too. Or a folder with one of these in it.
 
     Returns:
-        Stills, in the csv's order, or by split and then by path.
+        ImageSet, in the csv's order, or by split and then by path.
 
     Raises:
         FileNotFoundError: nothing there, or a folder of something else; says where to get it.
@@ -159,7 +159,7 @@ def _pictures(source, files):
             excluded.add(name, "not readable as a picture")
         else:
             found.append((_square(picture), FER_NAMES[emotion.lower()], split, name))
-    return _stills(source, sorted(found, key=lambda row: (SPLITS.index(row[2]), row[3])), excluded)
+    return _image_set(source, sorted(found, key=lambda row: (SPLITS.index(row[2]), row[3])), excluded)
 
 
 def _gray(read):
@@ -198,7 +198,7 @@ def _csv(path, file):
     except ValueError as error:  # pandas' own are ValueErrors too
         said = f"{path} is not FER2013: the columns emotion and pixels are needed, and numbers in them ({error})."
         raise ValueError(f"{said} {_GET_FER}") from error
-    return _stills(path, rows, excluded)
+    return _image_set(path, rows, excluded)
 
 
 def _row(row):
@@ -226,7 +226,7 @@ def jaffe(folder):
         folder: searched with all its subfolders for .tiff and .tif.
 
     Returns:
-        Stills by path, all of split "train". What cannot be used is named in `.excluded`.
+        ImageSet by path, all of split "train". What cannot be used is named in `.excluded`.
 
     Raises:
         FileNotFoundError: no such folder, or no .tiff in it; says where to get it.
@@ -247,7 +247,7 @@ def jaffe(folder):
             excluded.add(name, "not readable as a picture")
         else:
             rows.append((_face(picture), JAFFE_NAMES[parts[1]], "train", name))
-    return _stills(folder, rows, excluded)
+    return _image_set(folder, rows, excluded)
 
 
 def _face(picture):
@@ -269,10 +269,10 @@ def _square(picture):
     return faces.crop(picture, (top, left + side, top + side, left), SIDE)
 
 
-def _stills(source, rows, excluded):
-    """Stills of (gray picture, emotion, split, name)."""
+def _image_set(source, rows, excluded):
+    """ImageSet of (gray picture, emotion, split, name)."""
     if not rows:
         raise ValueError(f"no usable still in {source}: {excluded}")
     gray, emotion, split, name = map(np.array, zip(*rows))
     label = np.array([ravdess.EMOTIONS.index(each) for each in emotion], dtype=np.int64)
-    return Stills(np.repeat(gray[..., None], 3, axis=3), label, split, name, excluded)
+    return ImageSet(np.repeat(gray[..., None], 3, axis=3), label, split, name, excluded)

@@ -9,7 +9,7 @@ import shutil
 import filelock
 
 
-class Pieces:
+class PartialFile:
     """A folder of pieces of one file. Each is named by its first byte's place and grows as bytes come, so that the
     files' sizes are all the book-keeping there is.
 

@@ -35,10 +35,10 @@ _VOICES = {
     "harsh": Voice(1.00, -0.40, -2.0, 0.12, 0.00),
     "breathy": Voice(1.10, 0.05, -12.0, 0.70, 0.06),
 }
-LOOKS = ("relaxed", "smiling", "frowning", "gaping")  # drawn in helpers.data.synthetic_face
+EXPRESSIONS = ("relaxed", "smiling", "frowning", "gaping")  # drawn in helpers.data.synthetic_face
 VOICES = tuple(_VOICES)
 # An eight-cycle through looks and voices: neighbours share either the look or the voice, never both.
-PAIRS = {emotion: (LOOKS[e // 2], VOICES[(e // 2 + e % 2) % 4]) for e, emotion in enumerate(EMOTIONS)}
+PAIRS = {emotion: (EXPRESSIONS[e // 2], VOICES[(e // 2 + e % 2) % 4]) for e, emotion in enumerate(EMOTIONS)}
 
 # The first three formants (Hz) of a man's vowels, and the vowels of the two RAVDESS sentences, seven syllables each:
 # "Kids are talking by the door" and "Dogs are sitting by the door".

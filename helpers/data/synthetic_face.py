@@ -23,7 +23,7 @@ class Look:
     gape: float  # how far the mouth stands open while silent
 
 
-LOOKS = {
+EXPRESSIONS = {
     "relaxed": Look(0.02, 0.00, 1.05, 0.02, 0.22, 0.00),
     "smiling": Look(0.05, 0.03, 0.75, 0.17, 0.37, 0.14),
     "frowning": Look(-0.11, 0.04, 0.62, -0.18, 0.31, 0.02),
@@ -185,7 +185,7 @@ def frames(size, fps, mouth, look, actor, rng, face=True):
         size: (width, height) in pixels.
         fps: frames per second.
         mouth: for each frame how far speech opens the mouth, 0..1.
-        look: one of LOOKS' names.
+        look: one of EXPRESSIONS' names.
         actor: 1..24.
         rng: numpy Generator for place, sway and blinks.
         face: False leaves only the background.
@@ -206,9 +206,9 @@ def frames(size, fps, mouth, look, actor, rng, face=True):
     for i, talk in enumerate(mouth):
         canvas.pixels = still.copy()
         if face:
-            _mouth(canvas, p, LOOKS[look], talk)
+            _mouth(canvas, p, EXPRESSIONS[look], talk)
             for side in (-1, 1):
-                _eye(canvas, p, LOOKS[look], side, blinks[i])
+                _eye(canvas, p, EXPRESSIONS[look], side, blinks[i])
         move = cv2.getRotationMatrix2D(canvas.centre.tolist(), turn[i], zoom / DETAIL)
         move[:, 2] += np.array(size) / 2 - canvas.centre + size[1] * np.array([x0 + dx[i], y0 + dy[i] + 0.01])
         yield cv2.warpAffine(canvas.pixels, move, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

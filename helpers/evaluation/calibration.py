@@ -26,10 +26,10 @@ def temperature(predictions, classes):
     """
     from scipy.optimize import minimize_scalar
 
-    chances, label = _chances(predictions, classes)
+    probabilities, label = _probabilities(predictions, classes)
 
     def loss(log_t):
-        return -np.log(apply(chances, np.exp(log_t))[np.arange(len(label)), label]).mean()
+        return -np.log(apply(probabilities, np.exp(log_t))[np.arange(len(label)), label]).mean()
 
     found = minimize_scalar(loss, bounds=np.log(RANGE), method="bounded")
     return float(np.exp(found.x))
@@ -64,20 +64,20 @@ def threshold(predictions, classes, temperature=1.0, accuracy=0.9):
     Raises:
         ValueError: no clip.
     """
-    chances, label = _chances(predictions, classes)
-    chances = apply(chances, temperature)
-    order = np.argsort(-chances.max(axis=1), kind="stable")
-    confidence = chances.max(axis=1)[order]  # falling
-    share = np.cumsum(chances.argmax(axis=1)[order] == label[order]) / np.arange(1, len(label) + 1)
+    probabilities, label = _probabilities(predictions, classes)
+    probabilities = apply(probabilities, temperature)
+    order = np.argsort(-probabilities.max(axis=1), kind="stable")
+    confidence = probabilities.max(axis=1)[order]  # falling
+    share = np.cumsum(probabilities.argmax(axis=1)[order] == label[order]) / np.arange(1, len(label) + 1)
     # The n most confident answers lie above the confidence of the next; equals are in or out together.
     below = np.append(confidence[1:], 0.0)
     good = (share >= accuracy) & (below < confidence) & (np.arange(1, len(label) + 1) >= FEWEST)
     return float(below[good].min()) if good.any() else 1.0
 
 
-def _chances(predictions, classes):
+def _probabilities(predictions, classes):
     """(float64 (N, C), int (N,)): probabilities and labels."""
     if not len(predictions):
         raise ValueError("there is no prediction to calibrate with")
-    chances = predictions[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64)
-    return chances, predictions.label.to_numpy()
+    probabilities = predictions[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64)
+    return probabilities, predictions.label.to_numpy()

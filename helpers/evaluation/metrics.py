@@ -78,7 +78,7 @@ def most_confident_wrong(predictions, classes, n=5):
     """
     wrong = predictions[predictions.label != predictions.prediction]
     found = wrong[["clip_id", "actor"]].copy()
-    for name, column in (("true", "label"), ("said", "prediction")):
+    for name, column in (("true", "label"), ("predicted", "prediction")):
         found[name] = [classes[number] for number in wrong[column]]
     found["confidence"] = wrong[[f"p_{name}" for name in classes]].max(axis=1)
     return found.nlargest(n, "confidence").reset_index(drop=True)

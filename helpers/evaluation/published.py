@@ -10,7 +10,7 @@ THESIS = {
 
 def _rows(*rows):
     return [
-        {"gru_layers": layers, "gru_units": units, "batch_norm": norm, "attention": "none", "thesis": accuracy}
+        {"layers": layers, "units": units, "batch_norm": norm, "attention": "none", "thesis": accuracy}
         for layers, units, norm, accuracy in rows
     ]
 

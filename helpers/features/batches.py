@@ -32,7 +32,9 @@ class Batches(keras.utils.PyDataset):
         self.seed, self.epoch, self.edges = seed, 0, {}
         train = train or TrainConfig()
         self.shares = bool(train.mixup or train.label_smoothing)  # labels are shares of the classes
-        self.stretch, self.mixup = (train.stretch, train.mixup) if seed is not None else (0.0, 0.0)
+        self.tempo_perturbation, self.mixup = (
+            (train.tempo_perturbation, train.mixup) if seed is not None else (0.0, 0.0)
+        )
         voices = "audio" in streams and seed is not None
         self.augmentation = augmentation.Augmentation.of(features, train) if voices else None
         self.devices = runtime.devices()
@@ -68,7 +70,7 @@ class Batches(keras.utils.PyDataset):
         return (inputs, label) if self.labels else (inputs,)
 
     def _changed(self, inputs, label, random):
-        if self.stretch:
+        if self.tempo_perturbation:
             self._play(inputs, random)
         if self.augmentation:
             inputs["audio"] = self.augmentation.apply(inputs["audio"], inputs["audio_length"], random)
@@ -76,7 +78,9 @@ class Batches(keras.utils.PyDataset):
 
     def _play(self, inputs, random):
         """Plays each clip faster or slower, all its streams alike; never longer than the longest clip there is."""
-        speed = random.uniform(1 - self.stretch, 1 + self.stretch, len(next(iter(inputs.values()))))
+        speed = random.uniform(
+            1 - self.tempo_perturbation, 1 + self.tempo_perturbation, len(next(iter(inputs.values())))
+        )
         for stream in self.streams:
             values, length = inputs[stream].copy(), inputs[f"{stream}_length"].copy()
             longest = self.edges[stream][-1] if stream in self.edges else values.shape[1]

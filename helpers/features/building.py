@@ -141,7 +141,7 @@ def _gather(table, plan, on_disk=None):
         actor=kept.actor.to_numpy(dtype=np.int64),
         classes=_classes(table),
         excluded=plan.excluded,
-        preprocessing=plan.made_with(),
+        preprocessing=plan.preprocessing(),
         **fields,
     )
     return found.save_folder(on_disk) if on_disk else found

@@ -63,7 +63,7 @@ def _seen(cache, path):
 
 def folder(cache, kind, *configs):
     """The folder for one kind of entry made with these configurations, described in its config.json."""
-    settings = {"kind": kind, "way": _WAYS[kind], "made_with": configs}
+    settings = {"kind": kind, "way": _WAYS[kind], "preprocessing": configs}
     place = pathlib.Path(cache) / f"{kind}-{config.key(settings)}"
     if not (place / "config.json").is_file():
         place.mkdir(parents=True, exist_ok=True)

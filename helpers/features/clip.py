@@ -37,8 +37,11 @@ class Preprocessing:
         Raises:
             TypeError, ValueError: it is none, or one that a single clip cannot be put through.
         """
-        if stored.get("per_person"):
-            raise ValueError("it was trained person by person, and one clip does not say how its person is at rest")
+        stored = config.renamed(stored)
+        if stored.get("per_speaker"):
+            raise ValueError(
+                "it was trained with per-speaker normalisation, which takes several clips of a speaker, not one"
+            )
         kinds = {"video": VideoConfig, "audio": AudioConfig}
         parts = {stream: kinds[stream](**stored[stream]) for stream in kinds if stored.get(stream)}
         return cls(**parts, **{name: stored[name] for name in ("vgg16", "assumed") if name in stored})
@@ -60,7 +63,7 @@ class ClipFeatures:
 
     Attributes:
         name: the file's.
-        made_with: Preprocessing.
+        preprocessing: Preprocessing.
         features: {"video": float32 (Tv, 512), "audio": float32 (Ta, F), 13 MFCC by default}.
         times: {stream: float32 (T,)}, seconds from the stream's first frame; a sound frame's is its middle.
         seconds: {stream: its duration}.
@@ -71,7 +74,7 @@ class ClipFeatures:
     """
 
     name: str
-    made_with: Preprocessing
+    preprocessing: Preprocessing
     features: dict
     times: dict
     seconds: dict
@@ -81,11 +84,11 @@ class ClipFeatures:
     rate: int | None
 
 
-def find_vgg16(made_with):
+def find_vgg16(preprocessing):
     """The VGG16 weights for the pictures.
 
     Args:
-        made_with: Preprocessing.
+        preprocessing: Preprocessing.
 
     Returns:
         (source, warning): as `backbone.find_weights` gives it; a sentence where they are not those of the training.
@@ -93,27 +96,27 @@ def find_vgg16(made_with):
     Raises:
         FileNotFoundError: there are none, and the training had some.
     """
-    if made_with.vgg16 == "random":
+    if preprocessing.vgg16 == "random":
         return "random", ""
     source, identity = backbone.find_weights()
-    if source == "random" and made_with.vgg16:
+    if source == "random" and preprocessing.vgg16:
         raise FileNotFoundError(
             "VGG16's weights are lacking, and without them the pictures mean nothing: fetch the file that "
             f"data_manifest.csv names and set {backbone.WEIGHTS_VARIABLE} to its path"
         )
     if source == "random":
         return source, "VGG16's weights are lacking: random ones stand in, right only if the training had them too."
-    if made_with.vgg16 and identity != made_with.vgg16:
-        return source, f"VGG16's weights are {identity} here, {made_with.vgg16} in training: answers may differ."
+    if preprocessing.vgg16 and identity != preprocessing.vgg16:
+        return source, f"VGG16's weights are {identity} here, {preprocessing.vgg16} in training: answers may differ."
     return source, ""
 
 
-def read(path, made_with, base=None):
+def read(path, preprocessing, base=None):
     """Decodes a clip once, and makes the features of its streams.
 
     Args:
         path: any file PyAV or soundfile opens, of any rate, size and number of channels.
-        made_with: Preprocessing; a stream without configuration is not looked at.
+        preprocessing: Preprocessing; a stream without configuration is not looked at.
         base: VGG16, as `backbone.vgg16` gives it, where pictures are wanted.
 
     Returns:
@@ -123,8 +126,8 @@ def read(path, made_with, base=None):
         ClipError: none of the wanted streams can be used; with the reasons.
     """
     name = pathlib.Path(path).name
-    wanted = {stream: path for stream in ("video", "audio") if getattr(made_with, stream)}
-    made, missing = streams(wanted, made_with.video, made_with.audio)
+    wanted = {stream: path for stream in ("video", "audio") if getattr(preprocessing, stream)}
+    made, missing = streams(wanted, preprocessing.video, preprocessing.audio)
     missing = {stream: error.reason for stream, error in missing.items()}
     if len(missing) == len(wanted):
         raise ClipError(f"{name}: {'; '.join(missing.values())}")
@@ -132,12 +135,12 @@ def read(path, made_with, base=None):
     features, times, seconds = {}, {}, {}
     if track and "video" not in missing:
         features["video"], times["video"] = _embed(track.frames, base), track.times
-        seconds["video"] = float(track.times[-1]) + 1 / made_with.video.fps
+        seconds["video"] = float(track.times[-1]) + 1 / preprocessing.video.fps
     if heard:
         features["audio"], times["audio"] = heard.features, heard.times
         seconds["audio"] = len(heard.samples) / heard.rate
     sound = (heard.samples, heard.rate) if heard else (None, None)
-    return ClipFeatures(name, made_with, features, times, seconds, missing, track, *sound)
+    return ClipFeatures(name, preprocessing, features, times, seconds, missing, track, *sound)
 
 
 @dataclasses.dataclass(frozen=True)

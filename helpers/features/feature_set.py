@@ -8,6 +8,7 @@ import pathlib
 
 import numpy as np
 
+from helpers import config
 from helpers.data.exclusions import Exclusions
 
 STREAMS = ("video", "audio")
@@ -195,7 +196,7 @@ class FeatureSet:
             fields["classes"] = tuple(fields["classes"].tolist())
             fields["excluded"] = Exclusions(tuple(row) for row in fields["excluded"].tolist())
             if "preprocessing" in fields:  # earlier files have none
-                fields["preprocessing"] = json.loads(fields["preprocessing"][0])
+                fields["preprocessing"] = config.renamed(json.loads(fields["preprocessing"][0]))
             return cls(**fields)
         except FileNotFoundError:
             raise

@@ -33,8 +33,8 @@ class Plan:
         # Absolute, since a worker process may have been started in another folder.
         cache = pathlib.Path(cache).absolute()
         self.cache, self.streams, self.video, self.audio = cache, tuple(streams), video, audio
-        made_with = {"video": ("faces", video), "audio": ("mfcc", audio)}
-        self.folders = {stream: caches.folder(cache, *made_with[stream]) for stream in self.streams}
+        preprocessing = {"video": ("faces", video), "audio": ("mfcc", audio)}
+        self.folders = {stream: caches.folder(cache, *preprocessing[stream]) for stream in self.streams}
         if "video" in self.streams:
             self.weights, self.identity = backbone.find_weights(weights, stand_in)
             self.folders["vgg16"] = caches.folder(cache, "vgg16", video, {"weights": self.identity})
@@ -44,10 +44,10 @@ class Plan:
         """Forgets all clips."""
         self.entries, self.excluded, self.damaged = {}, Exclusions(), []
 
-    def made_with(self):
+    def preprocessing(self):
         """How the features are made, for whoever must make them alike later: see FeatureSet.preprocessing."""
-        made_with = {stream: config.as_dict(getattr(self, stream)) for stream in self.streams}
-        return made_with | ({"vgg16": self.identity} if "video" in self.streams else {})
+        preprocessing = {stream: config.as_dict(getattr(self, stream)) for stream in self.streams}
+        return preprocessing | ({"vgg16": self.identity} if "video" in self.streams else {})
 
     def paths(self, row):
         """The row's files: {stream: path}."""

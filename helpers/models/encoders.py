@@ -11,14 +11,14 @@ from helpers.config import HEADS
 
 
 def rnn(x, mask, config, stream):
-    """`gru_layers` GRU or LSTM of `gru_units`, both ways side by side where `bidirectional` (thesis 2.4).
+    """`layers` GRU or LSTM of `units`, both ways side by side where `bidirectional` (thesis 2.4).
 
     The state is the one after the last real step (LSTM: h before c); of both ways together, forwards first.
     """
     kind = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}[config.cell]
-    for number in range(1, config.gru_layers + 1):
+    for number in range(1, config.layers + 1):
         name = f"{stream}_{config.cell}{number}"
-        layer = kind(config.gru_units, return_sequences=True, return_state=True, name=name)
+        layer = kind(config.units, return_sequences=True, return_state=True, name=name)
         if config.bidirectional:
             layer = keras.layers.Bidirectional(layer, name=f"{name}_both")
         x, *states = layer(x, mask=mask)
@@ -32,16 +32,16 @@ def rnn(x, mask, config, stream):
 def transformer(x, mask, config, stream):
     """Self-attention in the place of the RNN, pre-norm (thesis 4.4; Vaswani et al. 2017, Xiong et al. 2020).
 
-    `gru_layers` blocks of `gru_units`; sines and cosines say which step is which. The state is the mean step.
+    `layers` blocks of `units`; sines and cosines say which step is which. The state is the mean step.
     """
-    units = config.gru_units
+    units = config.units
     x = keras.layers.Dense(units, name=f"{stream}_projection")(x)
     x = Positions(name=f"{stream}_positions")(x)
-    for number in range(1, config.gru_layers + 1):
+    for number in range(1, config.layers + 1):
         name = f"{stream}_transformer{number}"
         y = keras.layers.LayerNormalization(name=f"{name}_norm1")(x)
         attention = keras.layers.MultiHeadAttention(HEADS, units // HEADS, name=f"{name}_attention")
-        y = attention(y, y, attention_mask=Pairs(name=f"{name}_mask")(mask, mask))
+        y = attention(y, y, attention_mask=AttentionMask(name=f"{name}_mask")(mask, mask))
         x = keras.layers.Add(name=f"{name}_add1")([x, _dropped(y, config.rnn_dropout, f"{name}_dropout1")])
         y = keras.layers.LayerNormalization(name=f"{name}_norm2")(x)
         y = keras.layers.Dense(2 * units, activation="gelu", name=f"{name}_wide")(y)
@@ -54,14 +54,14 @@ def transformer(x, mask, config, stream):
 def temporal_aware(x, mask, config, stream):
     """Dilated causal convolutions over both directions that gate what they came from, after TIM-Net (Ye et al. 2023).
 
-    `gru_layers` blocks of `gru_units`, each looking twice as far as the one before; what they give is summed over
+    `layers` blocks of `units`, each looking twice as far as the one before; what they give is summed over
     blocks with learnt weights, a step at a time where TIM-Net averages over the clip first. The state is its mean.
     """
     found = []
     for way in ("forwards", "backwards"):
-        y = keras.layers.Dense(config.gru_units, name=f"{stream}_{way}_projection")(x)
+        y = keras.layers.Dense(config.units, name=f"{stream}_{way}_projection")(x)
         steps = []
-        for number in range(config.gru_layers):
+        for number in range(config.layers):
             y = _gate(y, mask, 2**number, way == "backwards", config, f"{stream}_{way}{number + 1}")
             steps.append(y)
         found.append(steps)
@@ -74,8 +74,8 @@ def _gate(x, mask, reach, reverse, config, name):
     """σ(two dilated convolutions of x) ⊙ x."""
     y = x
     for number in (1, 2):
-        y = Blank(name=f"{name}_blank{number}")(y, mask)
-        y = Dilated(config.gru_units, reach, reverse, name=f"{name}_conv{number}")(y)
+        y = MaskPadding(name=f"{name}_blank{number}")(y, mask)
+        y = Dilated(config.units, reach, reverse, name=f"{name}_conv{number}")(y)
         y = keras.layers.BatchNormalization(name=f"{name}_norm{number}")(y, mask=mask)
         y = keras.layers.Activation("relu", name=f"{name}_relu{number}")(y)
         y = _dropped(y, config.rnn_dropout, f"{name}_dropout{number}")
@@ -83,20 +83,20 @@ def _gate(x, mask, reach, reverse, config, name):
     return keras.layers.Multiply(name=f"{name}_gate")([open_by, x])
 
 
-def nothing(x, mask, config, stream):
+def no_recurrence(x, mask, config, stream):
     """No memory at all: the steps as they are, and their mean."""
     return x, MaskedMean(name=f"{stream}_mean")(x, mask)
 
 
-ENCODERS = {"gru": rnn, "lstm": rnn, "transformer": transformer, "tim": temporal_aware, "none": nothing}
+ENCODERS = {"gru": rnn, "lstm": rnn, "transformer": transformer, "tim": temporal_aware, "none": no_recurrence}
 
 
 def _dropped(x, rate, name):
     return keras.layers.SpatialDropout1D(rate, name=name)(x) if rate else x
 
 
-@keras.saving.register_keras_serializable(package="helpers")
-class Stack(keras.layers.Layer):
+@keras.saving.register_keras_serializable(package="helpers", name="Stack")  # as in earlier files
+class FrameStacking(keras.layers.Layer):
     """Puts `size` steps side by side as one; what is padding becomes 0.
 
     Args of the call:
@@ -128,8 +128,8 @@ class Stack(keras.layers.Layer):
         return {**super().get_config(), "size": self.size}
 
 
-@keras.saving.register_keras_serializable(package="helpers")
-class Blank(keras.layers.Layer):
+@keras.saving.register_keras_serializable(package="helpers", name="Blank")  # as in earlier files
+class MaskPadding(keras.layers.Layer):
     """(B, T, D) and its mask (B, T) to the same with zeros for padding, which a convolution would see."""
 
     def call(self, x, mask):
@@ -142,8 +142,8 @@ class Blank(keras.layers.Layer):
         return keras.KerasTensor(x.shape, dtype=self.compute_dtype)
 
 
-@keras.saving.register_keras_serializable(package="helpers")
-class Pairs(keras.layers.Layer):
+@keras.saving.register_keras_serializable(package="helpers", name="Pairs")  # as in earlier files
+class AttentionMask(keras.layers.Layer):
     """Masks (B, Q) and (B, K) to bool (B, Q, K): which steps may look at which. Padding looks at all that is there."""
 
     def call(self, asking, asked):

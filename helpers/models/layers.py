@@ -138,8 +138,8 @@ class HardAttention(SoftAttention):
         return {**super().get_config(), "seed": self.seed}
 
 
-@keras.saving.register_keras_serializable(package="helpers")
-class StatisticsPooling(SoftAttention):
+@keras.saving.register_keras_serializable(package="helpers", name="StatisticsPooling")  # as in earlier files
+class AttentiveStatisticsPooling(SoftAttention):
     """Weighted average of a sequence, its weighted spread, and its maximum (Okabe et al. 2018, and the maximum).
 
     Args as SoftAttention. Returns of the call: ((B, 3·D), float32 (B, T)).
@@ -160,8 +160,8 @@ class StatisticsPooling(SoftAttention):
         return keras.KerasTensor((sequence.shape[0], 3 * sequence.shape[2]), dtype=self.compute_dtype), weights
 
 
-@keras.saving.register_keras_serializable(package="helpers")
-class StreamDropout(keras.layers.Layer):
+@keras.saving.register_keras_serializable(package="helpers", name="StreamDropout")  # as in earlier files
+class ModalityDropout(keras.layers.Layer):
     """Says which streams a fusion has, so that it learns to do without (ModDrop, Neverova et al. 2016).
 
     In training each clip loses, with probability `rate`, one of its streams, drawn by lot; never the last one. At any

@@ -9,14 +9,14 @@ next fold's would not be known again as the one that is compiled (`fold.ready`).
 import keras
 
 from helpers.config import HEADS, FusionConfig, SubsystemConfig
-from helpers.models.encoders import ENCODERS, Blank, Pairs, Stack
+from helpers.models.encoders import ENCODERS, AttentionMask, FrameStacking, MaskPadding
 from helpers.models.layers import (
+    AttentiveStatisticsPooling,
     HardAttention,
     LengthMask,
+    ModalityDropout,
     SoftAttention,
     Standardisation,
-    StatisticsPooling,
-    StreamDropout,
 )
 
 
@@ -25,7 +25,7 @@ def stream_inputs(stream, dim):
     return keras.Input((None, dim), name=stream), keras.Input((), dtype="int32", name=f"{stream}_length")
 
 
-def trunk(stream, sequence, length, config, normalisation=None):
+def encoder(stream, sequence, length, config, normalisation=None):
     """RNN stack → attention → fully connected layer: what the fusion shares with the subsystems.
 
     Args:
@@ -41,7 +41,7 @@ def trunk(stream, sequence, length, config, normalisation=None):
 
 
 def encode(stream, sequence, length, config, normalisation=None):
-    """The trunk as far as its steps go. Args as `trunk`.
+    """The encoder as far as its steps go. Args as `encoder`.
 
     Returns:
         (x, state, mask): the encoded steps (B, T, D), what the attention asks with (B, U), and bool (B, T).
@@ -53,11 +53,11 @@ def encode(stream, sequence, length, config, normalisation=None):
         standardisation.set_weights(normalisation)
     if config.noise:
         x = keras.layers.GaussianNoise(config.noise, name=f"{stream}_noise")(x)
-    if config.stack > 1:
-        x, length = Stack(config.stack, name=f"{stream}_stack")(x, length)
+    if config.frame_stacking > 1:
+        x, length = FrameStacking(config.frame_stacking, name=f"{stream}_stack")(x, length)
     mask = LengthMask(name=f"{stream}_mask")(x, length)  # (B, T)
     if config.convolution:
-        x = Blank(name=f"{stream}_blank")(x, mask)
+        x = MaskPadding(name=f"{stream}_blank")(x, mask)
         options = {"padding": "same", "use_bias": False, "kernel_initializer": "he_normal"}
         x = keras.layers.Conv1D(config.convolution, 3, **options, name=f"{stream}_convolution")(x)
         x = keras.layers.BatchNormalization(momentum=0.95, name=f"{stream}_convolution_norm")(x, mask=mask)
@@ -69,10 +69,10 @@ def encode(stream, sequence, length, config, normalisation=None):
 def pool(stream, x, state, mask, config):
     """Attention → fully connected layer, (B, fc_units), over what `encode` gives."""
     if config.attention != "none":
-        kinds = {"soft": SoftAttention, "hard": HardAttention, "statistics": StatisticsPooling}
-        attention = kinds[config.attention](config.gru_units // 2 or 1, name=f"{stream}_attention")
+        kinds = {"soft": SoftAttention, "hard": HardAttention, "attentive_statistics": AttentiveStatisticsPooling}
+        attention = kinds[config.attention](config.units // 2 or 1, name=f"{stream}_attention")
         state, _ = attention(x, state, mask=mask)
-    if config.attention == "statistics":  # means, spreads and maxima are not of one size
+    if config.attention == "attentive_statistics":  # means, spreads and maxima are not of one size
         state = keras.layers.BatchNormalization(momentum=0.95, name=f"{stream}_statistics_norm")(state)
         state = keras.layers.Dropout(config.dropout, name=f"{stream}_statistics_dropout")(state)
     return keras.layers.Dense(config.fc_units, activation="relu", name=f"{stream}_fc")(state)  # (B, fc_units)
@@ -89,7 +89,7 @@ def head(x, n_classes, batch_norm, dropout):
 
 def _subsystem(stream, dim, config, n_classes, normalisation):
     sequence, length = stream_inputs(stream, dim)
-    x = trunk(stream, sequence, length, config, normalisation)
+    x = encoder(stream, sequence, length, config, normalisation)
     inputs = {stream: sequence, f"{stream}_length": length}
     return keras.Model(inputs, head(x, n_classes, config.batch_norm, config.dropout), name=f"{stream}_subsystem")
 
@@ -124,7 +124,7 @@ def fusion_model(video_dim=512, audio_dim=13, video=None, audio=None, fusion=Non
 
     Args:
         video_dim, audio_dim: numbers a frame of each stream.
-        video, audio: SubsystemConfig of each trunk, the thesis' by default.
+        video, audio: SubsystemConfig of each encoder, the thesis' by default.
         fusion: FusionConfig of the head.
         n_classes: number of emotions.
         normalisation: {"video": (mean, variance), "audio": (mean, variance)} of the training rows.
@@ -133,7 +133,7 @@ def fusion_model(video_dim=512, audio_dim=13, video=None, audio=None, fusion=Non
         keras.Model, not compiled.
 
     Raises:
-        ValueError: a cross-modal attention changes steps that a trunk without attention never looks at.
+        ValueError: a cross-modal attention changes steps that a encoder without attention never looks at.
     """
     fusion, normalisation = fusion or FusionConfig(), normalisation or {}
     configs = {"video": video or SubsystemConfig.video(), "audio": audio or SubsystemConfig.audio()}
@@ -143,11 +143,15 @@ def fusion_model(video_dim=512, audio_dim=13, video=None, audio=None, fusion=Non
         inputs |= {stream: sequence, f"{stream}_length": length}
         encoded[stream] = encode(stream, sequence, length, configs[stream], normalisation.get(stream))
         lengths.append(length)
-    there = StreamDropout(fusion.stream_dropout, name="stream_dropout")(lengths) if fusion.stream_dropout else None
+    there = (
+        ModalityDropout(fusion.modality_dropout, name="modality_dropout")(lengths) if fusion.modality_dropout else None
+    )
     if fusion.kind == "cross":
-        deaf = [stream for stream, config in configs.items() if config.attention == "none"]
-        if deaf:
-            raise ValueError(f"the {deaf[0]} trunk has no attention, so what it finds in the other is lost: use soft")
+        without_attention = [stream for stream, config in configs.items() if config.attention == "none"]
+        if without_attention:
+            raise ValueError(
+                f"the {without_attention[0]} encoder has no attention, so what it finds in the other is lost: use soft"
+            )
         encoded = crossed(encoded, there)
     outputs = [pool(stream, *parts, configs[stream]) for stream, parts in encoded.items()]
     if there:
@@ -174,7 +178,7 @@ def crossed(encoded, there=None):
     for place, (stream, other) in enumerate((("video", "audio"), ("audio", "video"))):
         (x, state, mask), (asked, _, real) = encoded[stream], encoded[other]
         attention = keras.layers.MultiHeadAttention(HEADS, max(x.shape[-1] // HEADS, 1), name=f"{stream}_cross")
-        seen = attention(x, asked, attention_mask=Pairs(name=f"{stream}_cross_mask")(mask, real))
+        seen = attention(x, asked, attention_mask=AttentionMask(name=f"{stream}_cross_mask")(mask, real))
         if there:
             known = keras.layers.Reshape((1, 1), name=f"{stream}_cross_known")(there[1 - place])
             seen = keras.layers.Multiply(name=f"{stream}_cross_there")([seen, known])
@@ -215,7 +219,7 @@ def attention_of(model):
         side by side each has an equal part of their weight, and T is the next multiple of their number.
     """
     outputs = {"emotion": model.output}
-    stacks = {layer.name: layer.size for layer in model.layers if isinstance(layer, Stack)}
+    stacks = {layer.name: layer.size for layer in model.layers if isinstance(layer, FrameStacking)}
     for layer in model.layers:
         if isinstance(layer, SoftAttention):
             size = stacks.get(layer.name.replace("_attention", "_stack"), 1)

@@ -181,7 +181,7 @@ def bands(shown, config):
     found = {title: values[:, place] @ basis for title, values in shown.items()}
     loudest = max(picture.max() for picture in found.values())
     for ax, (title, picture) in zip(axes, found.items()):
-        edges = (0, len(picture) * config.hop / config.rate, 0.5, config.n_mels + 0.5)
+        edges = (0, len(picture) * config.hop_length / config.rate, 0.5, config.n_mels + 0.5)
         options = {"vmin": loudest - 60, "vmax": loudest, "cmap": "magma", "extent": edges}
         ax.imshow(picture.T, aspect="auto", origin="lower", **options)
         ax.set(title=title, xlabel="seconds")

@@ -15,9 +15,9 @@ def probabilities(prediction, ax=None, title=None):
     names = list(prediction.probabilities)
     colours = ["C0" if name == prediction.emotion else "0.75" for name in names]
     ax.barh(names, list(prediction.probabilities.values()), color=colours)
-    for stream, chances in prediction.streams.items():
+    for stream, probabilities in prediction.streams.items():
         mark, label = _MARKS[stream]
-        ax.plot(list(chances.values()), names, mark, mfc="white", mec="black", ms=6, label=label, clip_on=False)
+        ax.plot(list(probabilities.values()), names, mark, mfc="white", mec="black", ms=6, label=label, clip_on=False)
     ax.set(xlim=(0, 1), xlabel="probability", title=title or prediction.sentence)
     ax.invert_yaxis()
     if prediction.streams:
@@ -33,9 +33,9 @@ def timeline(prediction, ax=None, title=None):
     ax = _axes(ax, 10, 2.6)
     middles = [(part.start + part.end) / 2 for part in prediction.timeline]
     for number, name in enumerate(prediction.probabilities):
-        chances = [part.probabilities[name] for part in prediction.timeline]
-        if max(chances) > FAINT:
-            ax.plot(middles, chances, "o-", ms=3, color=f"C{number}", label=name)
+        probabilities = [part.probabilities[name] for part in prediction.timeline]
+        if max(probabilities) > FAINT:
+            ax.plot(middles, probabilities, "o-", ms=3, color=f"C{number}", label=name)
     ax.set(xlabel="seconds", ylabel="probability", ylim=(0, 1.02), xlim=(0, prediction.timeline[-1].end))
     ax.set_title(title or "Window by window")
     ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -23,12 +23,13 @@ import zipfile
 
 import numpy as np
 
+from helpers import config
 from helpers.config import SubsystemConfig
 from helpers.data import ravdess, zip_members
 from helpers.evaluation import calibration
 from helpers.features import clip
 from helpers.predict import finished_runs
-from helpers.predict.fold_ensemble import Trained, network
+from helpers.predict.fold_ensemble import FoldEnsemble, network
 from helpers.training import cross_validation
 from helpers.video import backbone
 
@@ -40,9 +41,9 @@ _MEMBER = re.compile(
 )
 # What a configuration out of an unknown hand may ask of this machine.
 _BOUNDS = {"fps": (0.1, 120), "size": (32, 512), "margin": (0.1, 10), "detect_sizes": (80, 4096)}
-_BOUNDS |= {"rate": (4000, 192_000), "n_mfcc": (1, 256), "frame": (32, 1 << 16), "hop": (32, 1 << 16)}
+_BOUNDS |= {"rate": (4000, 192_000), "n_mfcc": (1, 256), "n_fft": (32, 1 << 16), "hop_length": (32, 1 << 16)}
 _BOUNDS |= {"n_mels": (1, 256), "pre_emphasis": (0, 1), "min_seconds": (0, 60)}
-_BOUNDS |= {"deltas": (0, 2), "prosody": (0, 1), "trim": (0, 200)}
+_BOUNDS |= {"deltas": (0, 2), "prosody": (0, 1), "trim_db": (0, 200)}
 # What zipfile, json, NumPy and Keras raise where something is not as it should be.
 _TROUBLE = (*zip_members.DAMAGE, RuntimeError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 _TROUBLE += (EOFError, OSError)
@@ -69,22 +70,22 @@ def export(run, path, fold=1, *, video=None, audio=None, half=False, check=None,
         ValueError: no such fold; it would be larger than 80 MB; `half` changes an answer or has nothing to be tried
             on; the VGG16 weights here are not those of the training.
     """
-    path, (models, made_with, warnings) = (
+    path, (models, preprocessing, warnings) = (
         pathlib.Path(path),
-        finished_runs.family(run, fold, {"video": video, "audio": audio}),
+        finished_runs.load_with_subsystems(run, fold, {"video": video, "audio": audio}),
     )
     if half:
         _check_half(models, check)
     about = {"format": 2, "asked": next(iter(models)), "models": {}}
-    members = {"MODEL_CARD.md": card(models, made_with, warnings, data).encode()}
-    members |= {"preprocessing.json": _json(made_with.as_dict())}
+    members = {"MODEL_CARD.md": card(models, preprocessing, warnings, data).encode()}
+    members |= {"preprocessing.json": _json(preprocessing.as_dict())}
     for kind, model in models.items():
         about["models"][kind] = {name: getattr(model, name) for name in ("folds", "temperature", "threshold")}
         members |= {f"{kind}/config.json": _json(model.settings), f"{kind}/summary.json": _json(model.summary)}
         for number, weights in zip(model.folds, model.weights):
             members |= _packed(f"{kind}/fold_{number}", weights, half)
     if vgg16:
-        source, warning = clip.find_vgg16(made_with)
+        source, warning = clip.find_vgg16(preprocessing)
         if warning:
             raise ValueError(f"{warning} They are not packed")
         members |= _packed("vgg16", backbone.vgg16(source).get_weights(), True)
@@ -148,7 +149,7 @@ def read(path):
         path: the file.
 
     Returns:
-        (models, made_with, warnings, base): as `finished.family` gives them, and VGG16 or None.
+        (models, preprocessing, warnings, base): as `finished.load_with_subsystems` gives them, and VGG16 or None.
 
     Raises:
         FileNotFoundError: no such file.
@@ -188,33 +189,34 @@ def _models(archive):
     about = json.loads(archive.read("bundle.json"))
     if about["format"] not in (1, 2):
         raise ValueError(f"its format is {about['format']!r}, and this version of the suite reads 1 and 2")
-    stored = json.loads(archive.read("preprocessing.json"))
+    stored = config.renamed(json.loads(archive.read("preprocessing.json")))
     for part in (stored.get("video") or {}, stored.get("audio") or {}):
         for name, value in part.items():
             low, high = _BOUNDS[name]
             if not all(low <= number <= high for number in (value if isinstance(value, list) else [value])):
                 raise ValueError(f"preprocessing.json has {name} {value}, not between {low} and {high}")
-    made_with = clip.Preprocessing.of(stored)
+    preprocessing = clip.Preprocessing.of(stored)
     kinds = sorted(about["models"], key=lambda kind: kind != about["asked"])
-    models = {kind: _model(archive, kind, about, made_with.dims) for kind in kinds}
+    models = {kind: _model(archive, kind, about, preprocessing.dims) for kind in kinds}
     first = models[about["asked"]]
     if any(model.settings["classes"] != first.settings["classes"] for model in models.values()):
         raise ValueError("its models have different emotions")
     warnings = []
-    if made_with.assumed:
+    if preprocessing.assumed:
         warnings.append("The run did not say how its features were made: the thesis' preprocessing is assumed.")
     lacking = [s for s in first.streams if s not in models] if about["asked"] == "fusion" else []
     warnings += [f"No {stream} subsystem was exported with the fusion: it needs both streams." for stream in lacking]
     base = None
-    if made_with.video and any(name.startswith("vgg16") for name in archive.namelist()):
-        base = backbone.base(None, made_with.video.size)
+    if preprocessing.video and any(name.startswith("vgg16") for name in archive.namelist()):
+        base = backbone.base(None, preprocessing.video.size)
         base.set_weights(_arrays(archive, "vgg16", [w.shape for w in base.weights], True))
-    return models, made_with, warnings, base
+    return models, preprocessing, warnings, base
 
 
 def _model(archive, kind, about, dims):
     half, about = about.get("half"), about["models"][kind]
     settings, summary = (json.loads(archive.read(f"{kind}/{name}.json")) for name in ("config", "summary"))
+    settings = config.completed(settings)
     classes, folds = settings["classes"], about["folds"]
     if settings["model"] != kind or len(classes) < 2 or not all(isinstance(name, str) for name in classes):
         raise ValueError(f"{kind}/config.json is not that of a {kind} model")
@@ -230,7 +232,7 @@ def _model(archive, kind, about, dims):
     model = network(settings, dims)
     if any([array.shape for array in fold] != [array.shape for array in model.weights] for fold in weights):
         raise ValueError(f"the {kind} model's weights have other shapes than its configuration")
-    return Trained(settings, summary, tuple(folds), weights, model, about["temperature"], about["threshold"])
+    return FoldEnsemble(settings, summary, tuple(folds), weights, model, about["temperature"], about["threshold"])
 
 
 def _arrays(archive, folder, shapes, half):
@@ -262,11 +264,11 @@ def _arrays(archive, folder, shapes, half):
 
 def _least(part, dim, n_classes):
     """Some of the numbers such a subsystem has: it is not even built where these would not fit."""
-    wide, least = part.stack * dim, part.fc_units * n_classes
+    wide, least = part.frame_stacking * dim, part.fc_units * n_classes
     if part.convolution:
         wide, least = part.convolution, least + 3 * wide * part.convolution
     if part.cell != "none":
-        wide, least = part.gru_units, least + wide * part.gru_units + part.gru_layers * part.gru_units**2
+        wide, least = part.units, least + wide * part.units + part.layers * part.units**2
     return least + wide * part.fc_units
 
 
@@ -290,8 +292,8 @@ only measured on clips like those it was trained on.
 Not for decisions about people."""
 
 
-def card(models, made_with, warnings=(), data=""):
-    """The model card, Markdown: what must be known of a model that is passed on. Args as `finished.family` gives."""
+def card(models, preprocessing, warnings=(), data=""):
+    """The model card, Markdown: what must be known of a model that is passed on. Args as `finished.load_with_subsystems` gives."""
     kind, model = next(iter(models.items()))
     classes = model.settings["classes"]
     own = not data and tuple(classes) != ravdess.EMOTIONS
@@ -304,7 +306,7 @@ def card(models, made_with, warnings=(), data=""):
         *(_accuracy(name, each) for name, each in models.items()),
         "## How it is used",
         f"`helpers.predict.Predictor.load(FILE).predict(CLIP)`. Fold {', '.join(map(str, model.folds))} of the "
-        f"cross-validation is in this file. {_preprocessing(made_with)}",
+        f"cross-validation is in this file. {_preprocessing(preprocessing)}",
         *warnings,
         "## Limits",
         _LIMITS,
@@ -321,21 +323,21 @@ def _accuracy(kind, model):
         line += f" (95 % interval over {by} {100 * low:.1f} to {100 * high:.1f})"
     met = "the test's people are in the training too" if summary["protocol"] == "random" else "on people never met"
     line += f", {summary['folds']} folds of the protocol `{summary['protocol']}`: {met}."
-    warmth = "not calibrated" if model.temperature is None else f"temperature {model.temperature:.2f}"
-    return f"{line} Chance: {100 * summary['chance']:.1f} %. Probabilities: {warmth}; sure above {model.threshold:.2f}."
+    temperature = "not calibrated" if model.temperature is None else f"temperature {model.temperature:.2f}"
+    return f"{line} Chance: {100 * summary['chance']:.1f} %. Probabilities: {temperature}; sure above {model.threshold:.2f}."
 
 
-def _preprocessing(made_with):
+def _preprocessing(preprocessing):
     said = []
-    if made_with.video:
+    if preprocessing.video:
         said.append(
-            f"Pictures: {made_with.video.fps} faces a second, {made_with.video.size} px, through VGG16 "
-            f"({made_with.vgg16 or 'weights not noted'})."
+            f"Pictures: {preprocessing.video.fps} faces a second, {preprocessing.video.size} px, through VGG16 "
+            f"({preprocessing.vgg16 or 'weights not noted'})."
         )
-    if made_with.audio:
-        audio = made_with.audio
+    if preprocessing.audio:
+        audio = preprocessing.audio
         more = " and prosody" if audio.prosody else ""
-        more += f", without what is {audio.trim:g} dB below the loudest at both ends" if audio.trim else ""
+        more += f", without what is {audio.trim_db:g} dB below the loudest at both ends" if audio.trim_db else ""
         deltas = ["", " with their deltas", " with their deltas and the deltas of these"][audio.deltas]
-        said.append(f"Sound: {audio.n_mfcc} MFCC{deltas}{more}, of frames of {audio.frame} samples at {audio.rate} Hz.")
+        said.append(f"Sound: {audio.n_mfcc} MFCC{deltas}{more}, of frames of {audio.n_fft} samples at {audio.rate} Hz.")
     return " ".join(said)

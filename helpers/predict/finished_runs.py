@@ -3,16 +3,17 @@
 import json
 import pathlib
 
+from helpers import config
 from helpers.config import AudioConfig, VideoConfig
 from helpers.evaluation import calibration
 from helpers.features.clip import Preprocessing
-from helpers.predict.fold_ensemble import Trained, network
+from helpers.predict.fold_ensemble import FoldEnsemble, network
 from helpers.training import cross_validation
 
 UNSURE = 0.5  # the threshold where there is nothing to take one from
 
 
-def family(folder, fold=None, given=None):
+def load_with_subsystems(folder, fold=None, given=None):
     """A run's model and, for a fusion, its subsystems'.
 
     Args:
@@ -21,34 +22,34 @@ def family(folder, fold=None, given=None):
         given: {"video": folder, "audio": folder} of a fusion's subsystems; those not named are looked for.
 
     Returns:
-        (models, made_with, warnings): {kind: Trained}, the run's own first; Preprocessing; list of sentences.
+        (models, preprocessing, warnings): {kind: FoldEnsemble}, the run's own first; Preprocessing; list of sentences.
 
     Raises:
         FileNotFoundError, ValueError: as `of_run`; or a subsystem was named that does not go with the fusion.
     """
-    folder, made_with, warnings = pathlib.Path(folder), preprocessing(folder), []
-    model = of_run(folder, made_with, fold)
+    folder, preprocessing, warnings = pathlib.Path(folder), preprocessing_of(folder), []
+    model = of_run(folder, preprocessing, fold)
     kind, given = model.settings["model"], {s: path for s, path in (given or {}).items() if path}
-    if made_with.assumed:
+    if preprocessing.assumed:
         warnings.append(f"{folder.name} does not say how its features were made: the thesis' preprocessing is assumed.")
     if kind != "fusion":
         if given:
             raise ValueError(f"{folder} is no fusion: it has no subsystems to be named")
-        return {kind: model}, made_with, warnings
+        return {kind: model}, preprocessing, warnings
     models = {kind: model}
     for stream in model.streams:
-        place = given.get(stream) or beside(folder, stream)
+        place = given.get(stream) or subsystem_folder(folder, stream)
         why = differs(folder, place, fold) if place else "is not beside it"
         if why and stream in given:
             raise ValueError(f"{place} {why}: it does not go with {folder}")
         if why:
             warnings.append(f"The fusion's {stream} subsystem {why}, so nothing is answered from that stream alone.")
         else:
-            models[stream] = of_run(place, made_with, fold)
-    return models, made_with, warnings
+            models[stream] = of_run(place, preprocessing, fold)
+    return models, preprocessing, warnings
 
 
-def of_run(folder, made_with, fold=None):
+def of_run(folder, preprocessing, fold=None):
     """The model of a finished cross-validation.
 
     The temperature and the threshold come from test predictions of networks that had not seen the clips: those of all
@@ -56,11 +57,11 @@ def of_run(folder, made_with, fold=None):
 
     Args:
         folder: as `training.cross_validate` leaves it.
-        made_with: Preprocessing of its features.
+        preprocessing: Preprocessing of its features.
         fold: number of the one to take; None takes all.
 
     Returns:
-        Trained.
+        FoldEnsemble.
 
     Raises:
         FileNotFoundError: no finished cross-validation.
@@ -68,12 +69,12 @@ def of_run(folder, made_with, fold=None):
     """
     folder = pathlib.Path(folder)
     predictions = cross_validation.load(folder).predictions
-    settings, summary = (json.loads((folder / name).read_text()) for name in ("config.json", "summary.json"))
+    settings, summary = config.read(folder / "config.json"), json.loads((folder / "summary.json").read_text())
     there = sorted(predictions.fold.unique().tolist())
     if fold is not None and fold not in there:
         raise ValueError(f"{folder} has the folds {', '.join(map(str, there))}; there is no fold {fold}")
     folds = tuple(there) if fold is None else (fold,)
-    model, weights = network(settings, made_with.dims), []
+    model, weights = network(settings, preprocessing.dims), []
     for number in folds:
         try:
             model.load_weights(folder / f"fold_{number}" / "model.keras")
@@ -84,14 +85,14 @@ def of_run(folder, made_with, fold=None):
             ) from error
         weights.append(model.get_weights())
     others = predictions if len(folds) > 1 else predictions[predictions.fold != folds[0]]
-    warmth, threshold = None, UNSURE
+    temperature, threshold = None, UNSURE
     if len(others):
-        warmth = calibration.temperature(others, settings["classes"])
-        threshold = calibration.threshold(others, settings["classes"], warmth)
-    return Trained(settings, summary, folds, weights, model, warmth, threshold)
+        temperature = calibration.temperature(others, settings["classes"])
+        threshold = calibration.threshold(others, settings["classes"], temperature)
+    return FoldEnsemble(settings, summary, folds, weights, model, temperature, threshold)
 
 
-def preprocessing(folder):
+def preprocessing_of(folder):
     """How a run's features were made: Preprocessing, the thesis' where the run does not say.
 
     Raises:
@@ -100,15 +101,15 @@ def preprocessing(folder):
     folder = cross_validation.load(folder).out
     if (folder / "preprocessing.json").is_file():
         return Preprocessing.of(json.loads((folder / "preprocessing.json").read_text()))
-    settings = json.loads((folder / "config.json").read_text())
+    settings = config.read(folder / "config.json")
     kinds = {"video": VideoConfig(), "audio": AudioConfig()}
     return Preprocessing(
         **{stream: kinds[stream] for stream in cross_validation.MODELS[settings["model"]]}, assumed=True
     )
 
 
-def beside(folder, stream):
-    """Where the subsystem of a fusion lies: in its folder, if its trunks came from there, else beside it.
+def subsystem_folder(folder, stream):
+    """Where the subsystem of a fusion lies: in its folder, if its encoders came from there, else beside it.
 
     `runs/demo/fusion-actor` has its video subsystem in `runs/demo/video-actor`. Returns a path or None.
     """
@@ -131,7 +132,7 @@ def differs(fusion, subsystem, fold=None):
     a, b = (table[(table.fold == fold) | (fold is None)].to_numpy().tolist() for table in tables)
     if a != b:
         return "was trained on other folds"
-    made, same = preprocessing(fusion).as_dict(), preprocessing(subsystem).as_dict()
+    made, same = preprocessing_of(fusion).as_dict(), preprocessing_of(subsystem).as_dict()
     if any(same[name] and same[name] != made[name] for name in ("video", "vgg16", "audio")):
         return "was trained on features that were made in another way"
     return ""

@@ -12,7 +12,7 @@ from helpers.training import cross_validation
 
 
 @dataclasses.dataclass(frozen=True)
-class Trained:
+class FoldEnsemble:
     """One model.
 
     Attributes:
@@ -53,7 +53,7 @@ class Trained:
             inputs: {"video": (n, Tv, D), "video_length": (n,), …}, the streams it needs.
 
         Returns:
-            (chances, attention): float64 (n, C), and {stream: float32 (n, T)} of the streams with attention.
+            (probabilities, attention): float64 (n, C), and {stream: float32 (n, T)} of the streams with attention.
         """
         answers = []
         with self._one_at_a_time:  # one network serves all folds
@@ -63,10 +63,10 @@ class Trained:
                     self._held[0] = weights
                 # Compiled once a shape, and without the making of a data set that `predict` costs each time.
                 answers.append(self._looking.predict_on_batch(inputs))
-        chances = [calibration.apply(answer["emotion"], self.temperature or 1.0) for answer in answers]
+        probabilities = [calibration.apply(answer["emotion"], self.temperature or 1.0) for answer in answers]
         looks = {name.removesuffix("_attention") for name in answers[0] if name != "emotion"}
         attention = {s: np.mean([np.asarray(answer[f"{s}_attention"]) for answer in answers], axis=0) for s in looks}
-        return np.mean(chances, axis=0), attention
+        return np.mean(probabilities, axis=0), attention
 
 
 def network(settings, dims):

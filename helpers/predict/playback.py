@@ -63,7 +63,7 @@ def _length(prediction):
 
 def _pictures(path, rate):
     """Yields (uint8 (HEIGHT, W, 3), scale) at a steady rate."""
-    for picture in decoding.steady(path, rate):
+    for picture in decoding.resample_fps(path, rate):
         height, width = picture.gray.shape
         scale = HEIGHT / height
         yield decoding.resized(picture, (max(2, round(width * scale / 2) * 2), HEIGHT)), scale

@@ -43,7 +43,7 @@ class Prediction:
     """
 
     emotion: str
-    sure: bool
+    confident: bool
     probabilities: dict
     streams: dict
     attention: dict
@@ -61,7 +61,7 @@ class Prediction:
         # No answer is certain, however it is rounded.
         share = {name: f"{100 * self.probabilities[name]:.0f}".replace("100", "over 99") for name in best}
         said = [f"{name} {share[name]} %" for name in best]
-        return said[0] if self.sure else f"not sure: {', '.join(said)}"
+        return said[0] if self.confident else f"not sure: {', '.join(said)}"
 
 
 def remarks(clip, chosen, asked):

@@ -28,21 +28,21 @@ class Predictor:
     """A trained model that answers clips.
 
     Attributes:
-        models: {"video", "audio", "fusion": Trained}; the first is the one asked, the others answer for one stream.
-        made_with: Preprocessing.
+        models: {"video", "audio", "fusion": FoldEnsemble}; the first is the one asked, the others answer for one stream.
+        preprocessing: Preprocessing.
         classes: the emotions' names.
         threshold: that `sure` is judged by; None takes the answering model's own.
         warnings: sentences that hold for every answer.
     """
 
-    def __init__(self, models, made_with, warnings=(), base=None, *, threshold=None):
-        self.models, self.made_with, self.threshold = models, made_with, threshold
+    def __init__(self, models, preprocessing, warnings=(), base=None, *, threshold=None):
+        self.models, self.preprocessing, self.threshold = models, preprocessing, threshold
         self.classes = tuple(next(iter(models.values())).settings["classes"])
         self.warnings = list(warnings)
         self._base = base
-        if made_with.video and base is None:
-            source, warning = clip_features.find_vgg16(made_with)
-            self._base = backbone.vgg16(source, made_with.video.size)
+        if preprocessing.video and base is None:
+            source, warning = clip_features.find_vgg16(preprocessing)
+            self._base = backbone.vgg16(source, preprocessing.video.size)
             self.warnings += [warning] if warning else []
         for model in models.values():
             if model.temperature is None:
@@ -73,7 +73,9 @@ class Predictor:
         """
         path = pathlib.Path(path)
         if path.is_dir():
-            return cls(*finished_runs.family(path, fold, {"video": video, "audio": audio}), threshold=threshold)
+            return cls(
+                *finished_runs.load_with_subsystems(path, fold, {"video": video, "audio": audio}), threshold=threshold
+            )
         if fold is not None or video or audio:
             raise ValueError("fold, video and audio choose from folders; what is in a file was chosen when it was made")
         return cls(*exporting.read(path), threshold=threshold)
@@ -83,15 +85,15 @@ class Predictor:
         import av  # noqa: F401
         import soundfile  # noqa: F401
 
-        if self.made_with.video:
-            size = self.made_with.video.size
+        if self.preprocessing.video:
+            size = self.preprocessing.video.size
             whole = np.zeros((2 * clip_features.BLOCK, size, size, 3), "uint8")  # another number is compiled anew
             backbone.embed(whole, self._base, clip_features.BLOCK)
             face_detector.detect(np.zeros((96, 96), "uint8"), 1.0)
-        if self.made_with.audio:
-            rate = self.made_with.audio.rate
-            descriptors.features(np.random.default_rng(0).normal(size=rate), rate, self.made_with.audio)
-        lengths, dims = windows.sizes(self.made_with, whole=True), self.made_with.dims
+        if self.preprocessing.audio:
+            rate = self.preprocessing.audio.rate
+            descriptors.features(np.random.default_rng(0).normal(size=rate), rate, self.preprocessing.audio)
+        lengths, dims = windows.sizes(self.preprocessing, whole=True), self.preprocessing.dims
         for model in self.models.values():
             inputs = {stream: np.zeros((1, lengths[stream], dims[stream]), "float32") for stream in model.streams}
             model.answer(inputs | {f"{stream}_length": np.ones(1, "int32") for stream in model.streams})
@@ -109,7 +111,7 @@ class Predictor:
             ClipError: the clip cannot be read, or shows no face and holds no sound, or lacks a stream that no model
                 here can do without; the message says which.
         """
-        clip = clip_features.read(path, self.made_with, self._base)
+        clip = clip_features.read(path, self.preprocessing, self._base)
         parts = windows.cut(clip)
         answers = {kind: self._answers(model, clip, parts) for kind, model in self.models.items()}
         chosen = [next((kind for kind in self.models if n in answers[kind][0]), None) for n in range(len(parts))]
@@ -123,9 +125,9 @@ class Predictor:
         streams = {s: np.mean(list(answers[s][0].values()), axis=0) for s in answers if s != "fusion" and answers[s][0]}
         return Prediction(
             emotion=self.classes[mean.argmax()],
-            sure=bool(mean.max() > threshold),
+            confident=bool(mean.max() > threshold),
             probabilities=self._named(mean),
-            streams={stream: self._named(chances) for stream, chances in streams.items()},
+            streams={stream: self._named(probabilities) for stream, probabilities in streams.items()},
             attention={stream: self._attention(clip, parts, answers, chosen, stream) for stream in clip.features},
             times=clip.times,
             faces=clip.faces,
@@ -138,14 +140,14 @@ class Predictor:
     def _answers(self, model, clip, parts):
         """({number of the window: (C,)}, {stream: {number: (T,)}}) of the windows that have the model's streams."""
         able = [n for n, part in enumerate(parts) if all(stream in part.steps for stream in model.streams)]
-        chances, looks, at = {}, {}, 0
+        probabilities, looks, at = {}, {}, 0
         for inputs, count in windows.batches(clip, [parts[n] for n in able], model.streams) if able else ():
             found, attention = model.answer(inputs)
             numbers, at = able[at : at + count], at + count
-            chances |= dict(zip(numbers, found))
+            probabilities |= dict(zip(numbers, found))
             for stream, rows in attention.items():
                 looks.setdefault(stream, {}).update(zip(numbers, rows))
-        return chances, looks
+        return probabilities, looks
 
     def _attention(self, clip, parts, answers, chosen, stream):
         rows = {n: answers[kind][1].get(stream, {}).get(n) for n, kind in enumerate(chosen) if kind}
@@ -154,8 +156,8 @@ class Predictor:
             return None
         return windows.merge(rows.values(), [parts[n] for n in rows], stream, len(clip.times[stream]))
 
-    def _named(self, chances):
-        return {name: float(chance) for name, chance in zip(self.classes, chances)}
+    def _named(self, probabilities):
+        return {name: float(chance) for name, chance in zip(self.classes, probabilities)}
 
     def _refusal(self, clip):
         why = "; ".join(clip.missing.values()) or "no window of it has both a face and a sound"
@@ -185,7 +187,9 @@ def main(arguments=None):
             print(told, file=sys.stderr)
             continue
         if chosen.json:
-            kept = {name: getattr(found, name) for name in ("emotion", "sure", "probabilities", "streams", "warnings")}
+            kept = {
+                name: getattr(found, name) for name in ("emotion", "confident", "probabilities", "streams", "warnings")
+            }
             parts = [{"start": p.start, "end": p.end, "probabilities": p.probabilities} for p in found.timeline]
             print(json.dumps({"clip": path, **kept, "timeline": parts}), flush=True)
         else:

@@ -62,31 +62,31 @@ def _pictures(clip, start):
 
 
 def _sound(clip, start):
-    config = clip.made_with.audio
+    config = clip.preprocessing.audio
     samples = clip.samples[int(start * clip.rate) : int((start + LENGTH) * clip.rate)]
     if np.abs(samples).max() < speech.SILENCE:
         return None
-    begins = clip.times["audio"] - config.frame / 2 / config.rate
+    begins = clip.times["audio"] - config.n_fft / 2 / config.rate
     first, stop = np.searchsorted(begins, (start - 1e-4, start + LENGTH)).tolist()
     return slice(first, min(first + _sound_frames(LENGTH, config), stop)) if stop > first else None
 
 
 def _sound_frames(seconds, config):
-    return max(1, 1 + (int(seconds * config.rate) - config.frame) // config.hop)
+    return max(1, 1 + (int(seconds * config.rate) - config.n_fft) // config.hop_length)
 
 
-def sizes(made_with, whole):
+def sizes(preprocessing, whole):
     """Fixed lengths to pad to, so that one compiled network serves all clips: {stream: steps}.
 
     Args:
-        made_with: Preprocessing.
+        preprocessing: Preprocessing.
         whole: True for a clip in one piece, False for windows.
     """
     seconds, lengths = WHOLE if whole else LENGTH, {}
-    if made_with.video:
-        lengths["video"] = int(seconds * made_with.video.fps) + 2
-    if made_with.audio:
-        lengths["audio"] = _sound_frames(seconds, made_with.audio)
+    if preprocessing.video:
+        lengths["video"] = int(seconds * preprocessing.video.fps) + 2
+    if preprocessing.audio:
+        lengths["audio"] = _sound_frames(seconds, preprocessing.audio)
     return lengths
 
 
@@ -105,7 +105,7 @@ def batches(clip, windows, streams):
     import keras
 
     whole = in_one_piece(clip)
-    at_once, lengths = 1 if whole else AT_ONCE, sizes(clip.made_with, whole)
+    at_once, lengths = 1 if whole else AT_ONCE, sizes(clip.preprocessing, whole)
     for at in range(0, len(windows), at_once):
         part = windows[at : at + at_once]
         inputs = {}

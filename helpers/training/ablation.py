@@ -1,10 +1,9 @@
 """The same training over a grid of architectures: tables 4.1 and 4.3 as one call (thesis 4.1, 4.2)."""
 
 import itertools
-import json
 import pathlib
 
-from helpers import runtime
+from helpers import config, runtime
 from helpers.config import SubsystemConfig
 from helpers.training import cross_validation
 
@@ -13,7 +12,7 @@ def grid(**knobs):
     """Every combination of the given values.
 
     Args:
-        knobs: SubsystemConfig's fields, each with a sequence of values: gru_layers=(1, 3), attention=("none", "soft").
+        knobs: SubsystemConfig's fields, each with a sequence of values: layers=(1, 3), attention=("none", "soft").
 
     Returns:
         list of dicts, the last knob changing fastest.
@@ -73,13 +72,13 @@ def _known(changes):
 
 def name(settings):
     """A row's name and folder, such as "3x256-bn-soft"; whatever else is not the default follows by its name."""
-    words = [f"{settings.gru_layers}x{settings.gru_units}", "bn" if settings.batch_norm else "plain"]
+    words = [f"{settings.layers}x{settings.units}", "bn" if settings.batch_norm else "plain"]
     words.append(settings.attention)
     if settings.cell != "gru":
         words.append(settings.cell)
     default = SubsystemConfig()
     short_names = {"fc_units": "fc", "dropout": "drop", "rnn_dropout": "rnndrop", "noise": "noise"}
-    short_names |= {"bidirectional": "both", "stack": "stack", "convolution": "conv"}
+    short_names |= {"bidirectional": "both", "frame_stacking": "frame_stacking", "convolution": "conv"}
     for field, short in short_names.items():
         if getattr(settings, field) != getattr(default, field):
             words.append(f"{short}{getattr(settings, field)}")
@@ -101,12 +100,12 @@ def table(results, published=None):
 
     rows = {}
     for row_name, result in results.items():
-        stored = json.loads((result.out / "config.json").read_text())
+        stored = config.read(result.out / "config.json")
         settings = SubsystemConfig(**stored[stored["model"]])
         summary = result.summary()
         rows[row_name] = {
-            "GRU layers": settings.gru_layers,
-            "GRU units": settings.gru_units,
+            "GRU layers": settings.layers,
+            "GRU units": settings.units,
             "batch norm": "yes" if settings.batch_norm else "no",
             "attention": settings.attention,
             "parameters": summary.get("parameters"),

@@ -1,6 +1,5 @@
 """What is refused before time is spent on training: leaks, folds that cannot work, too little room."""
 
-import json
 import shutil
 
 import numpy as np
@@ -68,13 +67,13 @@ def check_subsystems(wanted, folders, n_folds):
             raise FileNotFoundError(
                 f"{folder} lacks fold {(lacking or [1])[0]} of the {stream} subsystem: train it first"
             )
-        stored = config.completed(json.loads((folder / "config.json").read_text()))
+        stored = config.read(folder / "config.json")
         for name in ("model", "protocol", "n_folds", "parts", "seed", "classes", "features", stream):
             here, there = wanted[stream].get(name), stored.get(name)
             if there != here:
                 raise ValueError(
                     f"{folder} was trained with another {name} ({there}, here {here}): its "
-                    "trunks may know the test clips, or do not fit; train the subsystem with this fusion's settings"
+                    "encoders may know the test clips, or do not fit; train the subsystem with this fusion's settings"
                 )
 
 

@@ -82,7 +82,7 @@ def cross_validate(
         video, audio: SubsystemConfig of each stream, the thesis' by default.
         fusion: FusionConfig.
         subsystems: {"video": folder, "audio": folder} of finished cross-validations on the same folds, where the
-            fusion's `trunks` come from them; a stream that is not named is trained first, into `out`/<stream>.
+            fusion's `encoders` come from them; a stream that is not named is trained first, into `out`/<stream>.
         parts: list of (train, test) index arrays, folds of one's own; `protocol` is then only their name.
         progress: show a bar.
         workers: folds trained side by side, in processes of one thread each. On a CPU two such processes do more than
@@ -122,7 +122,7 @@ def cross_validate(
     )
     if own:
         settings["parts"] = [[_digest(rows) for rows in part] for part in parts]
-    wanted = _subsystems(features, settings)  # what the trunks come from, where they are not trained jointly
+    wanted = _subsystems(features, settings)  # what the encoders come from, where they are not trained jointly
     if wanted:
         settings["subsystems"] = {stream: configs.key(wanted[stream]) for stream in wanted}
     out = pathlib.Path(out or runtime.workspace() / "runs" / f"{model}-{protocol}-{configs.key(settings)}")
@@ -130,13 +130,13 @@ def cross_validate(
     given = {stream: pathlib.Path(folder) for stream, folder in (subsystems or {}).items()}
     if given.keys() - wanted.keys():
         raise ValueError(
-            'subsystems are named, and nothing would be taken from them: set FusionConfig(trunks="trained")'
+            'subsystems are named, and nothing would be taken from them: set FusionConfig(encoders="fine-tuned")'
         )
     checks.check_subsystems(wanted, given, len(parts))
     _claim(out, settings)
     made = features.preprocessing or {}
     if all(name in made for name in _PREPROCESSING[model]):
-        names = (*_PREPROCESSING[model], "per_person")
+        names = (*_PREPROCESSING[model], "per_speaker")
         _write_json(out / "preprocessing.json", {name: made[name] for name in names if name in made})
     parameters = _parameters(features, settings, out)
     checks.check_room(out, parameters, len(parts), workers)
@@ -156,8 +156,8 @@ def _digest(rows):
 
 
 def _subsystems(features, settings):
-    """config.json's content of the subsystems that a fusion's trunks come from: {} where it is trained jointly."""
-    if not settings["fusion"] or settings["fusion"]["trunks"] == "joint":
+    """config.json's content of the subsystems that a fusion's encoders come from: {} where it is trained jointly."""
+    if not settings["fusion"] or settings["fusion"]["encoders"] == "end-to-end":
         return {}
     streams = MODELS["fusion"]
     return {
@@ -186,14 +186,14 @@ def load(out):
     out = pathlib.Path(out)
     if not (out / "summary.json").is_file():
         raise FileNotFoundError(f"{out} holds no finished cross-validation; run the notebook that trains it to its end")
-    summary, settings = (json.loads((out / name).read_text()) for name in ("summary.json", "config.json"))
+    summary, settings = json.loads((out / "summary.json").read_text()), configs.read(out / "config.json")
     return _collect(out, summary["folds"], settings, summary.get("parameters"))
 
 
 def _claim(out, settings):
     """Makes `out` this configuration's folder; another configuration's folds are put aside, never reused or lost."""
     if (out / "config.json").is_file():
-        stored = _stored(out)
+        stored = configs.read(out / "config.json")
         if stored == settings:
             return
         aside = out.with_name(f"{out.name}.{configs.key(stored)}")
@@ -201,16 +201,11 @@ def _claim(out, settings):
         print(f"{out} held another configuration; its folds are kept in {aside.name}")
     # By what it holds: an earlier version, which did not have today's fields, named it by another key.
     for earlier in out.parent.glob(f"{glob.escape(out.name)}.*/config.json"):
-        if _stored(earlier.parent) == settings:
+        if configs.read(earlier) == settings:
             earlier.parent.rename(out)
             return
     out.mkdir(parents=True, exist_ok=True)
     _write_json(out / "config.json", settings)
-
-
-def _stored(folder):
-    """A run's configuration, with today's defaults for what its version did not have."""
-    return configs.completed(json.loads((folder / "config.json").read_text()))
 
 
 def _run_folds(features, settings, parts, out, subsystems, progress, workers):

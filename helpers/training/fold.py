@@ -26,7 +26,7 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, subsystem
         train_rows, test_rows: int arrays.
         k: the fold's number, from 1.
         folder: for history.csv, predictions.csv and model.keras. While it trains, `.<name>.state.npz` lies beside it.
-        subsystems: {stream: folder of its cross-validation} that the fusion's trunks come from; or None.
+        subsystems: {stream: folder of its cross-validation} that the fusion's encoders come from; or None.
         bar: tqdm, moved once an epoch.
 
     Raises:
@@ -39,9 +39,9 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, subsystem
     fit_rows, held_rows = hold_out(features, train_rows, settings)
     network = build(features, fit_rows, settings)
     if subsystems:
-        take_trunks(network, {stream: path / f"fold_{k}" for stream, path in subsystems.items()}, settings)
-    network = ready(network, train, train.epochs * -(-len(fit_rows) // train.batch_size))
-    watch = Watch(folder.with_name(f".{folder.name}.state.npz"), k, bar, train.patience)
+        take_encoders(network, {stream: path / f"fold_{k}" for stream, path in subsystems.items()}, settings)
+    network = compile_or_reuse(network, train, train.epochs * -(-len(fit_rows) // train.batch_size))
+    watch = ResumeCallback(folder.with_name(f".{folder.name}.state.npz"), k, bar, train.patience)
     # Sequences cut to their batch's longest are new shapes to compile: JAX gains by it, TensorFlow on a GPU does not.
     trim = keras.config.backend() == "jax"
     batches = features.batches(fit_rows, train.batch_size, streams, seed=seed, trim=trim, train=train)
@@ -105,8 +105,8 @@ def parameters(features, settings):
     return int(sum(np.prod(weight.shape) for weight in network.trainable_weights))
 
 
-def take_trunks(network, folders, settings):
-    """Gives a fusion the trunks of trained subsystems, and freezes them where the configuration says so.
+def take_encoders(network, folders, settings):
+    """Gives a fusion the encoders of trained subsystems, and freezes them where the configuration says so.
 
     Args:
         network: the fusion, not compiled.
@@ -118,13 +118,13 @@ def take_trunks(network, folders, settings):
         for layer in network.layers:
             if layer.name.startswith(f"{stream}_") and layer.name in trained:  # not what mixes the streams
                 layer.set_weights(trained[layer.name].get_weights())
-                layer.trainable = settings["fusion"]["trunks"] != "frozen"
+                layer.trainable = settings["fusion"]["encoders"] != "frozen"
 
 
 _last = {}  # the network that was trained last, compiled, and what it was compiled for
 
 
-def ready(network, train, steps):
+def compile_or_reuse(network, train, steps):
     """The network to train: `network` compiled or, if its like was trained before, that one with `network`'s values.
 
     Compiling takes seconds, and the folds of a cross-validation differ in values alone.
@@ -231,7 +231,7 @@ def hold_out(features, rows, settings):
     return rows[fit], rows[held]
 
 
-class Watch(keras.callbacks.Callback):
+class ResumeCallback(keras.callbacks.Callback):
     """Keeps each epoch's numbers, moves the bar, stops where the held-out loss rises, and saves the state.
 
     Keras' BackupAndRestore forgets the epochs before it and the patience of EarlyStopping; a resumed fold must end as

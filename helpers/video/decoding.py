@@ -159,7 +159,7 @@ def _decode(container, video, audio, sound, threads, name):
         raise Unreadable(f"{name}: cut short, {count} of {promised} frames are there")
 
 
-def steady(path, fps, sound=None):
+def resample_fps(path, fps, sound=None):
     """Yields a clip's pictures at a steady rate, whatever its own: at each tick the one that stands there.
 
     Args:
@@ -207,16 +207,16 @@ def join(paths, out, size=None, fps=25, rate=48_000):
     import librosa
 
     if size is None:
-        height, width = next(steady(paths[0], fps)).gray.shape
+        height, width = next(resample_fps(paths[0], fps)).gray.shape
         size = (width // 2 * 2, height // 2 * 2)
     sounds = []
     for path in paths:
         sound = Sound()
-        wanted = round(sum(1 for _ in steady(path, fps, sound)) / fps * rate)
+        wanted = round(sum(1 for _ in resample_fps(path, fps, sound)) / fps * rate)
         samples = librosa.resample(sound.samples(), orig_sr=sound.rate or rate, target_sr=rate, res_type="soxr_hq")
         # The sound of each is made as long as its pictures, so that the next begins on both.
         sounds.append(np.pad(samples[:wanted], (0, max(0, wanted - len(samples)))))
-    frames = (resized(picture, size) for path in paths for picture in steady(path, fps))
+    frames = (resized(picture, size) for path in paths for picture in resample_fps(path, fps))
     mp4.write(out, frames, np.concatenate(sounds), size=size, fps=fps, rate=rate)
     return out
 

@@ -10,7 +10,7 @@ from helpers.data.exclusions import ClipError
 from helpers.video import decoding
 from helpers.video.face_detector import Follower, detect
 
-__all__ = ["FaceTrack", "crop", "detect", "kept_frames", "steady", "track"]
+__all__ = ["FaceTrack", "crop", "detect", "kept_frames", "smooth_boxes", "track"]
 
 # HOG finds a face to a twelfth of its side, and the head moves less than that within a clip. So the box is a Gaussian
 # mean over the neighbouring kept frames: 0.4 s is slow enough to leave an expression's movement in the crop. Its side
@@ -56,7 +56,7 @@ def track(path, config=None, sound=None, threads=0):
     found, times, raw, boxes, crops, waiting = [], [], [], [], [], []
 
     def finish(picture):
-        box = steady(raw, len(crops))
+        box = smooth_boxes(raw, len(crops))
         crops.append(_black(config.size) if box is None else _cut(picture, box, config))
         boxes.append(np.zeros(4, dtype=np.float32) if box is None else box)
 
@@ -112,7 +112,7 @@ def _kept(path, config, sound=None, threads=0):
         raise ClipError(f"{name}: {last + interval:.2f} s of pictures; at least {config.min_seconds} s needed")
 
 
-def steady(raw, at):
+def smooth_boxes(raw, at):
     """The box of kept frame `at`, from those found in it and around it.
 
     Args:
@@ -131,7 +131,7 @@ def steady(raw, at):
         ends = [n for n in (before, after) if n is not None]
         if not ends:
             return None
-        a, b = (steady(raw, n) for n in (ends[0], ends[-1]))
+        a, b = (smooth_boxes(raw, n) for n in (ends[0], ends[-1]))
         part = 0 if ends[0] == ends[-1] else (at - ends[0]) / (ends[-1] - ends[0])
         return ((1 - part) * a + part * b).astype(np.float32)
     boxes = np.array([raw[n] for n in known], dtype=np.float64)  # (n, 4) top right bottom left

@@ -35,7 +35,7 @@ class FineTuneConfig:
 
 
 def view(images, number, seed=0):
-    """Stills in another way.
+    """ImageSet in another way.
 
     Args:
         images: uint8 (n, size, size, 3).
@@ -104,7 +104,7 @@ def fine_tune(stills, out, weights=None, config=None, progress=True):
     """Trains VGG16's blocks 4 and 5 on stills, and writes all its weights.
 
     Args:
-        stills: Stills, of which the split "train" is trained on.
+        stills: ImageSet, of which the split "train" is trained on.
         out: file to write, `….weights.h5`; `backbone.find_weights` takes it, so that EMOTION_VGG16_WEIGHTS may name it.
         weights: where to start, as in `backbone.find_weights`.
         config: FineTuneConfig.

@@ -7,7 +7,7 @@ from helpers.audio import augmentation, descriptors
 from helpers.config import AudioConfig, TrainConfig
 from helpers.features.feature_set import FeatureSet
 
-AUDIO = AudioConfig(rate=24_000, n_mfcc=39, frame=1536, hop=480, n_mels=64, pre_emphasis=0.0, prosody=True)
+AUDIO = AudioConfig(rate=24_000, n_mfcc=39, n_fft=1536, hop_length=480, n_mels=64, pre_emphasis=0.0, prosody=True)
 TIMES = np.arange(AUDIO.rate) / AUDIO.rate
 
 
@@ -34,7 +34,7 @@ def changed(values, seed=0, **train):
 
 
 def test_a_warp_is_what_a_shorter_vocal_tract_does():
-    matrices, factors = augmentation.warps(AUDIO.rate, AUDIO.n_mels, AUDIO.n_mfcc, 0.12)
+    matrices, factors = augmentation.vtlp_matrices(AUDIO.rate, AUDIO.n_mels, AUDIO.n_mfcc, 0.12)
     factor, matrix = factors[-1], matrices[-1]
     assert (factors[0], factors[6], factor) == pytest.approx((1 / 1.12, 1, 1.12))
     long, short = (features(vowel((hz,)))[5:-5].mean(axis=0) for hz in (1200, 1200 * factor))
@@ -47,7 +47,7 @@ def test_a_warp_is_what_a_shorter_vocal_tract_does():
 
 def test_the_pitch_moves_with_the_formants():
     values = features(vowel((700, 1800)))[None].repeat(20, axis=0)
-    found = changed(values, warp=0.12)
+    found = changed(values, vtlp=0.12)
     pitch = np.exp(np.median(found[:, :, descriptors.columns(AUDIO)["prosody"].start], axis=1))
     assert 150 / 1.13 < pitch.min() < 142 and 158 < pitch.max() < 150 * 1.13
     assert np.abs(found - values)[:, :, 40:].max() == 0, "the other contours stay"
@@ -55,16 +55,16 @@ def test_the_pitch_moves_with_the_formants():
 
 def test_the_equaliser_changes_loudness_and_slow_curves_and_the_energy_with_it():
     values = features(vowel((700, 1800)))[None].repeat(200, axis=0)
-    moved = bands(changed(values, equaliser=2.0)) - bands(values)  # (200, T, 64), dB
+    moved = bands(changed(values, channel_augmentation=2.0)) - bands(values)  # (200, T, 64), dB
     assert np.allclose(moved, moved[:, :1], atol=1e-3), "the same over a whole clip"
     assert 1.5 < moved.mean(axis=(1, 2)).std() < 2.5
-    energy = changed(values, equaliser=2.0)[:, 0, 41] - values[:, 0, 41]
+    energy = changed(values, channel_augmentation=2.0)[:, 0, 41] - values[:, 0, 41]
     assert np.allclose(energy * 10 / np.log(10), moved[:, 0].mean(axis=1), atol=1e-3)
 
 
 def test_a_noise_floor_lifts_what_is_soft_and_leaves_what_is_loud():
     values = features(np.concatenate([vowel((700, 1800)), 1e-4 * vowel((700, 1800))]))[None]
-    before, after = bands(values)[0], bands(changed(values, noise_floor=1.0))[0]
+    before, after = bands(values)[0], bands(changed(values, noise_augmentation=1.0))[0]
     assert after[60:].mean() > before[60:].mean() + 5
     loud = np.unravel_index(before.argmax(), before.shape)
     assert after[loud] == pytest.approx(before[loud], abs=1.5)
@@ -74,7 +74,7 @@ def test_masks_blank_two_stretches_at_most_and_never_the_whole_clip():
     values = np.random.default_rng(0).normal(size=(50, 20, descriptors.width(AUDIO))).astype("float32")
     length = np.tile([2, 20], 25)
     values[np.arange(20)[None] >= length[:, None]] = 0
-    changer = augmentation.Augmentation(TrainConfig(masks=8))
+    changer = augmentation.Augmentation(TrainConfig(time_mask_width=8))
     found = changer.apply(values, length, np.random.default_rng(0))
     blank = (found != values).any(axis=2).sum(axis=1)
     assert (blank[length == 2] <= 2).all() and 0 < blank[length == 20].max() <= 16
@@ -85,7 +85,7 @@ def test_a_shift_moves_a_clip_and_holds_its_edge():
     values, length = np.zeros((50, 9, 2), "float32"), np.tile([1, 7], 25)
     for row, steps in zip(values, length):
         row[:steps] = np.arange(1, steps + 1)[:, None]
-    found = augmentation.Augmentation(TrainConfig(shift=2)).apply(values, length, np.random.default_rng(0))
+    found = augmentation.Augmentation(TrainConfig(time_shift=2)).apply(values, length, np.random.default_rng(0))
     assert np.array_equal(found[length == 1], values[length == 1])
     seen = {tuple(row.astype(int)) for row in found[length == 7, :7, 0]}
     assert seen == {
@@ -101,7 +101,9 @@ def test_a_shift_moves_a_clip_and_holds_its_edge():
 def test_padding_stays_zero_and_the_given_batch_as_it_was():
     values = features(vowel((700, 1800)))[None].repeat(3, axis=0)
     before, length = values.copy(), np.array([5, 20, 40])
-    changer = augmentation.Augmentation(TrainConfig(warp=0.1, equaliser=2, noise_floor=1.0, masks=4, shift=3), AUDIO)
+    changer = augmentation.Augmentation(
+        TrainConfig(vtlp=0.1, channel_augmentation=2, noise_augmentation=1.0, time_mask_width=4, time_shift=3), AUDIO
+    )
     found = changer.apply(values, length, np.random.default_rng(0))
     assert np.array_equal(values, before)
     for row, steps in zip(found, length):
@@ -109,8 +111,8 @@ def test_padding_stays_zero_and_the_given_batch_as_it_was():
 
 
 def test_features_that_do_not_say_how_they_were_made_are_refused():
-    with pytest.raises(ValueError, match="warp changes the cepstra's bands"):
-        augmentation.Augmentation(TrainConfig(warp=0.1))
+    with pytest.raises(ValueError, match="vtlp changes the cepstra's bands"):
+        augmentation.Augmentation(TrainConfig(vtlp=0.1))
 
 
 @pytest.fixture
@@ -128,7 +130,7 @@ def feature_set():
 
 
 def test_the_training_is_changed_anew_each_epoch_and_the_test_never(feature_set):
-    train, rows = TrainConfig(warp=0.1, equaliser=2.0), np.arange(8)
+    train, rows = TrainConfig(vtlp=0.1, channel_augmentation=2.0), np.arange(8)
     batches = feature_set.batches(rows, 8, seed=0, train=train)
     first = batches[0][0]["audio"]
     assert np.array_equal(first, feature_set.batches(rows, 8, seed=0, train=train)[0][0]["audio"])

@@ -6,7 +6,7 @@ import pytest
 from helpers.audio import descriptors, speech
 from helpers.config import AudioConfig
 
-RICH = AudioConfig(rate=24_000, n_mfcc=20, frame=1536, hop=480, n_mels=40, deltas=2, prosody=True)
+RICH = AudioConfig(rate=24_000, n_mfcc=20, n_fft=1536, hop_length=480, n_mels=40, deltas=2, prosody=True)
 
 
 def tone(seconds, hz=200, loudness=0.1):
@@ -30,7 +30,7 @@ def test_every_column_stands_where_columns_says():
     assert list(places) == ["mfcc", "delta", "delta delta", "prosody"]
     assert found.shape == (47, descriptors.width(RICH)) == (47, 66) and found.dtype == np.float32
     assert np.allclose(found[:, places["mfcc"]], speech.mfcc(samples, RICH.rate, RICH))
-    _, rest = descriptors.contours(samples, RICH.rate, RICH.frame, RICH.hop)
+    _, rest = descriptors.contours(samples, RICH.rate, RICH.n_fft, RICH.hop_length)
     assert np.allclose(found[:, places["prosody"]], rest, atol=1e-4)
 
 
@@ -46,19 +46,19 @@ def test_a_delta_is_the_slope_of_its_coefficient():
 def test_silence_at_both_ends_is_cut_off_and_the_times_say_where_the_rest_was():
     quiet = 1e-4 * np.random.default_rng(0).normal(size=RICH.rate)
     samples = np.concatenate([quiet, tone(1.0), quiet])
-    config = AudioConfig(rate=24_000, frame=1536, hop=480, trim=30)
+    config = AudioConfig(rate=24_000, n_fft=1536, hop_length=480, trim_db=30)
     found, times = descriptors.features(samples, config.rate, config)
     assert 0.9 < times[0] < 1.0 and 2.0 < times[-1] < 2.15
     whole = speech.mfcc(samples, config.rate, config)
-    first = round((times[0] - speech.frame_times(1, config)[0]) * config.rate / config.hop)
+    first = round((times[0] - speech.frame_times(1, config)[0]) * config.rate / config.hop_length)
     assert np.array_equal(found, whole[first : first + len(found)])
 
 
 def test_a_pause_in_the_middle_stays():
     pause = 1e-4 * np.random.default_rng(0).normal(size=RICH.rate)
-    config = AudioConfig(rate=24_000, frame=1536, hop=480, trim=30)
+    config = AudioConfig(rate=24_000, n_fft=1536, hop_length=480, trim_db=30)
     found, times = descriptors.features(np.concatenate([tone(0.5), pause, tone(0.5)]), config.rate, config)
-    assert len(found) > 90 and np.allclose(np.diff(times), config.hop / config.rate, atol=1e-5)
+    assert len(found) > 90 and np.allclose(np.diff(times), config.hop_length / config.rate, atol=1e-5)
 
 
 def test_a_sound_of_less_than_a_frame_is_one_step():

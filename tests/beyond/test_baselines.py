@@ -42,12 +42,12 @@ def test_the_fusion_is_better_than_either_stream_and_better_still_person_by_pers
 
 def test_a_result_is_like_any_other_cross_validations(crowd):
     table, streams = crowd
-    machine = baselines.support_vectors(1.0)
-    result = baselines.cross_validate(streams["audio"], table, "random", 4, machine=machine, name="audio")
+    classifier = baselines.svm(1.0)
+    result = baselines.cross_validate(streams["audio"], table, "random", 4, classifier=classifier, name="audio")
     rows = result.predictions
     assert rows.clip_id.tolist() == table.clip_id.tolist() and sorted(rows.fold.unique()) == [1, 2, 3, 4]
-    chances = rows[[f"p_{name}" for name in ravdess.EMOTIONS]].to_numpy()
-    assert np.allclose(chances.sum(axis=1), 1) and (chances.argmax(axis=1) == rows.prediction).all()
+    probabilities = rows[[f"p_{name}" for name in ravdess.EMOTIONS]].to_numpy()
+    assert np.allclose(probabilities.sum(axis=1), 1) and (probabilities.argmax(axis=1) == rows.prediction).all()
     assert result.summary()["protocol"] == "random" and result.summary()["n"] == len(table)
 
 
@@ -62,7 +62,7 @@ def test_each_version_of_a_clip_is_learnt_from_and_its_answer_is_their_mean(crow
     assert uar["four"] > uar["one"] + 0.01
     same = np.repeat(streams["audio"][:, None], 3, axis=1)  # thrice the same says nothing new
     plain, thrice = (
-        baselines.cross_validate(rows, table, "actor", 3, machine=baselines.discriminant()).predictions
+        baselines.cross_validate(rows, table, "actor", 3, classifier=baselines.lda()).predictions
         for rows in (streams["audio"], same)
     )
     assert (plain.prediction == thrice.prediction).mean() > 0.98
@@ -72,7 +72,7 @@ def test_a_discriminant_learns_from_fewer_clips_than_numbers(crowd):
     table, streams = crowd
     noise = np.random.default_rng(2).normal(size=(len(table), 500))
     rows = np.concatenate([*people_rows(streams, table), noise], axis=1)
-    result = baselines.cross_validate(rows, table, "actor", 3, machine=baselines.discriminant(0.5))
+    result = baselines.cross_validate(rows, table, "actor", 3, classifier=baselines.lda(0.5))
     assert result.summary()["uar"] > 0.5  # chance 0.125
 
 
@@ -82,13 +82,13 @@ def people_rows(streams, table):
 
 def test_a_clip_measured_against_the_person_it_sounds_like_is_answered_better_and_its_actor_is_never_looked_at(crowd):
     table, streams = crowd
-    options = {"protocol": "random", "n_folds": 4, "machine": baselines.discriminant()}
+    options = {"protocol": "random", "n_folds": 4, "classifier": baselines.lda()}
     plain = baselines.cross_validate(streams["audio"], table, **options).summary()["uar"]
-    known = baselines.cross_validate(streams["audio"], table, recognise=True, **options)
-    assert known.summary()["uar"] > plain + 0.05 and known.summary()["recognised"] > 0.9
+    known = baselines.cross_validate(streams["audio"], table, identify_speaker=True, **options)
+    assert known.summary()["uar"] > plain + 0.05 and known.summary()["identified"] > 0.9
     test = (known.predictions.fold == 1).to_numpy()
     strangers = table.assign(actor=np.where(test, 99, table.actor))
-    again = baselines.cross_validate(streams["audio"], strangers, recognise=True, **options).predictions
+    again = baselines.cross_validate(streams["audio"], strangers, identify_speaker=True, **options).predictions
     assert (again.prediction[test] == known.predictions.prediction[test]).all()
 
 

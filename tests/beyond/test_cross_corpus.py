@@ -8,7 +8,7 @@ from helpers.config import SubsystemConfig, TrainConfig
 from helpers.features.feature_set import FeatureSet
 from helpers.training import cross_validation
 
-TINY = SubsystemConfig(gru_units=6, fc_units=6)
+TINY = SubsystemConfig(units=6, fc_units=6)
 TRAIN = TrainConfig(epochs=15, batch_size=8, learning_rate=0.02)
 
 
@@ -51,14 +51,14 @@ def test_two_people_of_one_number_stay_two_and_no_clip_is_taken_for_another(both
 
 def test_what_one_data_set_taught_is_tested_on_every_clip_of_the_other(both, tmp_path):
     result = cross_corpus.cross_validate(
-        *both, "audio", audio=TINY, train=TRAIN, out=tmp_path / "across", progress=False
+        *both, "audio", audio=TINY, train=TRAIN, out=tmp_path / "cross-corpus", progress=False
     )
     summary = result.summary()
-    assert (summary["n"], summary["folds"], summary["protocol"]) == (24, 1, "across")
+    assert (summary["n"], summary["folds"], summary["protocol"]) == (24, 1, "cross-corpus")
     assert all(name.startswith("other-") for name in result.predictions.clip_id) and summary["accuracy"] > 0.9
     assert summary["interval_by"] == "actor"
     again = cross_corpus.cross_validate(
-        *both, "audio", audio=TINY, train=TRAIN, out=tmp_path / "across", progress=False
+        *both, "audio", audio=TINY, train=TRAIN, out=tmp_path / "cross-corpus", progress=False
     )
     assert again.predictions.equals(result.predictions)
 

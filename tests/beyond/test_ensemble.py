@@ -10,15 +10,15 @@ from helpers.training.cross_validation import CVResult
 CLASSES = ("calm", "happy", "sad")
 
 
-def result(seed, right=0.6, sure=1.0, n=300, model="audio"):
+def result(seed, right=0.6, confident=1.0, n=300, model="audio"):
     """Answers that are right now and then, by chance of their own; `sure` multiplies their confidence."""
     rng, label = np.random.default_rng(seed), np.arange(n) % 3
     scores = rng.normal(size=(n, 3)) + np.eye(3)[label] * 2 * right
-    powers = np.exp(sure * scores)
-    chances = powers / powers.sum(axis=1, keepdims=True)
+    powers = np.exp(confident * scores)
+    probabilities = powers / powers.sum(axis=1, keepdims=True)
     rows = pd.DataFrame({"clip_id": [f"clip{i:03}" for i in range(n)], "actor": np.arange(n) // 3 % 10, "label": label})
-    rows["prediction"], rows["fold"] = chances.argmax(axis=1), np.arange(n) // 3 % 5 + 1
-    rows = rows.assign(**{f"p_{name}": chances[:, k] for k, name in enumerate(CLASSES)})
+    rows["prediction"], rows["fold"] = probabilities.argmax(axis=1), np.arange(n) // 3 % 5 + 1
+    rows = rows.assign(**{f"p_{name}": probabilities[:, k] for k, name in enumerate(CLASSES)})
     about = {"model": model, "protocol": "actor", "seed": 0, "backend": "jax", "epochs": 1, "folds_planned": 5}
     return CVResult(rows.sample(frac=1, random_state=seed), pd.DataFrame(), CLASSES, about, pathlib.Path())
 
@@ -33,7 +33,7 @@ def test_witnesses_who_err_apart_are_better_together():
 
 
 def test_one_that_is_too_sure_of_itself_does_not_drown_the_others():
-    calm, loud = result(0, right=1.2), result(1, right=0.2, sure=30)
+    calm, loud = result(0, right=1.2), result(1, right=0.2, confident=30)
     together = accuracy(ensemble.combine([calm, loud]))
     plain = np.log(chances_of(calm)) + np.log(np.maximum(chances_of(loud), 1e-12))
     drowned = (plain.argmax(axis=1) == calm.predictions.sort_values("clip_id").label).mean()

@@ -18,15 +18,15 @@ RESULTS = runtime.PROJECT / "docs" / "results"
 
 def test_every_row_of_the_ablation_differs_from_the_whole_in_what_its_name_says():
     rows = recipe.ablation()
-    whole = rows["everything"]
+    whole = rows["full model"]
     kinds = {(row.sound, row.network, row.train) for row in rows.values()}
     assert len(kinds) == len(rows), "no row twice"
     for name, row in rows.items():
         changed = [kind for kind in ("sound", "network", "train") if getattr(row, kind) != getattr(whole, kind)]
-        assert len(changed) == (name != "everything"), name
+        assert len(changed) == (name != "full model"), name
     assert descriptors.width(rows["with deltas"].sound) == descriptors.width(whole.sound) + 39
-    assert rows["no masks"].train.masks == 0 != whole.train.masks
-    assert rows["the thesis' attention"].network.attention == "soft"
+    assert rows["no SpecAugment"].train.time_mask_width == 0 != whole.train.time_mask_width
+    assert rows["soft attention"].network.attention == "soft"
 
 
 def test_an_unknown_result_is_missed_by_name():
@@ -35,8 +35,8 @@ def test_an_unknown_result_is_missed_by_name():
 
 
 def test_the_committed_ablation_has_a_command_and_a_seed_and_settings_that_can_be_trained_again():
-    table = recipe.results({name: f"beyond-audio-*-{recipe.slug(name)}-40" for name in [*recipe.ablation(), "nothing"]})
-    assert table.loc["everything", "luna2022, folds"] == 5 and table.loc["everything", "random, accuracy"] == "82.22"
+    table = recipe.results({name: f"ablation-*-{recipe.slug(name)}" for name in [*recipe.ablation(), "nothing"]})
+    assert table.loc["full model", "luna2022, folds"] == 5 and table.loc["full model", "random, accuracy"] == "82.22"
     assert table.loc["no augmentation", "luna2022, gain"] == "-7.2 (-10.2 to -4.2)"
     assert "nothing" not in table.index and (table.parameters != "").all()
     for path in RESULTS.glob("beyond-*.json"):
@@ -52,7 +52,7 @@ def test_the_committed_ablation_has_a_command_and_a_seed_and_settings_that_can_b
 def test_the_ablations_rows_were_trained_as_they_say():
     for name, row in recipe.ablation().items():
         for protocol in ("luna2022", "random"):
-            path = RESULTS / f"beyond-audio-{protocol}-{recipe.slug(name)}-{row.train.epochs}.json"
+            path = RESULTS / f"ablation-{protocol}-{recipe.slug(name)}.json"
             if path.is_file():
                 config = json.loads(path.read_text())["config"]
                 assert SubsystemConfig(**config["audio"]) == row.network and TrainConfig(**config["train"]) == row.train
@@ -61,13 +61,13 @@ def test_the_ablations_rows_were_trained_as_they_say():
 def test_the_headline_names_models_and_leaves_out_what_was_not_trained():
     table = recipe.results()
     assert list(table.index) == list(recipe.HEADLINE)
-    assert table.loc["voice: the thesis' network", "random, accuracy"] == "83.26"
-    assert table.loc["face: action units", "luna2022, accuracy"] == "60.27"
+    assert table.loc["audio: the thesis' network", "random, accuracy"] == "83.26"
+    assert table.loc["face: action units, SVM", "luna2022, accuracy"] == "60.27"
 
 
 def test_the_richer_voice_is_trained_exported_and_answers_a_clip(clips, tmp_path):
-    row = recipe.ablation()["everything"]
-    network = dataclasses.replace(row.network, gru_units=4, convolution=4, fc_units=4)
+    row = recipe.ablation()["full model"]
+    network = dataclasses.replace(row.network, units=4, convolution=4, fc_units=4)
     train = dataclasses.replace(row.train, epochs=1, mixup=0.2)
     table = datasets.load("synthetic", str(clips)).iloc[::8].reset_index(drop=True)
     heard = building.build(table, tmp_path / "cache", streams=("audio",), audio=row.sound, progress=False)
@@ -78,7 +78,7 @@ def test_the_richer_voice_is_trained_exported_and_answers_a_clip(clips, tmp_path
     assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-5)
     attention, times = answer.attention["audio"], answer.times["audio"]
     assert len(attention) == len(times) == heard.audio_length[0] and attention.sum() == pytest.approx(1, abs=1e-3)
-    assert times[0] > row.sound.frame / 2 / row.sound.rate, "the silence before the speech is not looked at"
+    assert times[0] > row.sound.n_fft / 2 / row.sound.rate, "the silence before the speech is not looked at"
     predict.export(tmp_path / "audio", tmp_path / "model.zip")
     again = predict.Predictor.load(tmp_path / "model.zip").predict(table.video_path[0])
     assert np.allclose(list(again.probabilities.values()), list(answer.probabilities.values()), atol=1e-2)

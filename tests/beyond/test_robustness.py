@@ -23,7 +23,7 @@ def test_undamaged_clips_are_answered_as_in_the_cross_validation(small_runs, run
 @pytest.fixture(scope="module")
 def damages(small_runs):
     _, clips, features = small_runs
-    return robustness.damaged(features, clips, AudioConfig(), "random")
+    return robustness.corrupted(features, clips, AudioConfig(), "random")
 
 
 def test_the_table_has_a_row_a_damage_and_what_it_cost(small_runs, run, damages):
@@ -55,7 +55,7 @@ def test_each_damage_is_what_its_name_says(damages):
 def test_a_stream_of_one_step_has_no_frames_that_could_go_dark(small_runs):
     _, clips, features = small_runs
     single = dataclasses.replace(features, video=features.video[:, :1], video_length=np.ones(len(features), "int32"))
-    assert "half of the frames black" not in robustness.damaged(single, clips, AudioConfig())
+    assert "half of the frames black" not in robustness.corrupted(single, clips, AudioConfig())
 
 
 @pytest.mark.parametrize("snr", [20, 0])

@@ -48,7 +48,7 @@ def test_rows_are_measured_against_other_rows_of_the_same_people():
 
 
 def test_everyone_is_moved_to_the_average_persons_mean_and_spread(features):
-    found = speaker_normalisation.standardised(features)
+    found = speaker_normalisation.normalised(features)
     there = np.arange(6)[None] < features.audio_length[:, None]
     means = np.array(
         [found.audio[features.actor == who][there[features.actor == who]].mean(axis=0) for who in range(4)]
@@ -60,20 +60,20 @@ def test_everyone_is_moved_to_the_average_persons_mean_and_spread(features):
 
 def test_cepstra_keep_their_proportions(features):
     one = features.actor == 2
-    before, after = features.audio[one][:, 0, :4], speaker_normalisation.standardised(features).audio[one][:, 0, :4]
+    before, after = features.audio[one][:, 0, :4], speaker_normalisation.normalised(features).audio[one][:, 0, :4]
     ratio = np.diff(after, axis=0) / np.diff(before, axis=0)
     assert np.allclose(ratio, ratio[0, 0], rtol=1e-3)
 
 
 def test_a_model_trained_person_by_person_refuses_to_answer_one_clip(features, tmp_path):
-    tiny = SubsystemConfig(gru_units=4, fc_units=4)
+    tiny = SubsystemConfig(units=4, fc_units=4)
     options = {"out": tmp_path / "audio", "train": TrainConfig(epochs=1, batch_size=4), "progress": False}
     result = cross_validation.cross_validate(
-        speaker_normalisation.standardised(features), "audio", "actor", 2, audio=tiny, **options
+        speaker_normalisation.normalised(features), "audio", "actor", 2, audio=tiny, **options
     )
     from helpers.predict import finished_runs
 
     with pytest.raises(ValueError, match="trained person by person"):
         finished_runs.preprocessing(result.out)
     with pytest.raises(ValueError, match="trained person by person"):
-        clip.Preprocessing.of({"audio": {}, "per_person": True})
+        clip.Preprocessing.of({"audio": {}, "per_speaker": True})

@@ -8,7 +8,7 @@ import time
 
 import faulty_server
 import pytest
-from test_archives import actor, archive, unpacked
+from test_zip_members import actor, archive, unpacked
 
 from helpers import runtime
 from helpers.data import manifest

@@ -16,7 +16,7 @@ import zipfile
 import faulty_server
 import pytest
 import soundfile
-from test_archives import archive
+from test_zip_members import archive
 
 from helpers import runtime
 from helpers.audio import speech
@@ -119,7 +119,7 @@ def test_what_was_made_is_never_brought_again_and_another_configuration_brings_i
     before = len(server.log)
     building.build(few, "cache", **QUIET)
     assert len(server.log) == before, "not one request"
-    building.build(few, "cache", audio=AudioConfig(hop=4096), **QUIET)
+    building.build(few, "cache", audio=AudioConfig(hop_length=4096), **QUIET)
     assert {name for name, _ in server.log[before:]} == {"Audio_Speech_Actors_01-24.zip"} and not media()
 
 

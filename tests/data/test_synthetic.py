@@ -80,7 +80,7 @@ def accuracy(features, labels):
 
 
 def look_of(emotions):
-    return np.array([synthetic.LOOKS.index(synthetic.PAIRS[ravdess.EMOTIONS[e]][0]) for e in emotions])
+    return np.array([synthetic.EXPRESSIONS.index(synthetic.PAIRS[ravdess.EMOTIONS[e]][0]) for e in emotions])
 
 
 def voice_of(emotions):
@@ -90,7 +90,7 @@ def voice_of(emotions):
 def test_each_look_and_each_voice_serves_exactly_two_emotions():
     assert tuple(synthetic.PAIRS) == ravdess.EMOTIONS
     looks, voices = zip(*synthetic.PAIRS.values())
-    assert collections.Counter(looks) == dict.fromkeys(synthetic.LOOKS, 2)
+    assert collections.Counter(looks) == dict.fromkeys(synthetic.EXPRESSIONS, 2)
     assert collections.Counter(voices) == dict.fromkeys(synthetic.VOICES, 2)
     assert len(set(synthetic.PAIRS.values())) == 8
 

@@ -10,19 +10,19 @@ CLASSES = ("calm", "happy", "sad")
 def predictions(n=2000, sharpness=1.0, seed=0):
     """Answers of a network that is right as often as it says at sharpness 1, and says more than that above it."""
     rng = np.random.default_rng(seed)
-    chances = calibration.apply(rng.dirichlet([0.8] * 3, n), 1.0)
-    label = np.array([rng.choice(3, p=row) for row in chances])
-    said = calibration.apply(chances, 1 / sharpness)
+    probabilities = calibration.apply(rng.dirichlet([0.8] * 3, n), 1.0)
+    label = np.array([rng.choice(3, p=row) for row in probabilities])
+    said = calibration.apply(probabilities, 1 / sharpness)
     table = pd.DataFrame(said, columns=[f"p_{name}" for name in CLASSES])
     return table.assign(label=label, prediction=said.argmax(axis=1), actor=0, fold=1)
 
 
 def test_the_temperature_undoes_an_over_confident_network():
     table = predictions(sharpness=3)
-    warmth = calibration.temperature(table, CLASSES)
-    assert 2.6 < warmth < 3.4
+    temperature = calibration.temperature(table, CLASSES)
+    assert 2.6 < temperature < 3.4
     names = [f"p_{name}" for name in CLASSES]
-    cooled = table.assign(**dict(zip(names, calibration.apply(table[names], warmth).T)))
+    cooled = table.assign(**dict(zip(names, calibration.apply(table[names], temperature).T)))
     assert significance.ece(table) > 0.1 and significance.ece(cooled) < 0.04
 
 
@@ -36,18 +36,18 @@ def test_a_network_that_is_always_right_is_sharpened_within_reason():
 
 
 def test_a_temperature_keeps_the_order_and_the_sum_and_one_changes_nothing():
-    chances = np.random.default_rng(1).dirichlet([0.3] * 5, (4, 7))
-    warm = calibration.apply(chances, 2.5)
-    assert np.allclose(warm.sum(axis=-1), 1) and (warm.argsort(axis=-1) == chances.argsort(axis=-1)).all()
-    assert np.allclose(calibration.apply(chances, 1.0), chances, atol=1e-6)
+    probabilities = np.random.default_rng(1).dirichlet([0.3] * 5, (4, 7))
+    warm = calibration.apply(probabilities, 2.5)
+    assert np.allclose(warm.sum(axis=-1), 1) and (warm.argsort(axis=-1) == probabilities.argsort(axis=-1)).all()
+    assert np.allclose(calibration.apply(probabilities, 1.0), probabilities, atol=1e-6)
     assert np.allclose(calibration.apply([[1.0, 0.0]], 0.5), [[1, 0]]), "a zero stays finite"
 
 
 def test_above_the_threshold_answers_are_right_often_enough_and_just_below_they_are_not():
     table = predictions(sharpness=3)
-    warmth = calibration.temperature(table, CLASSES)
-    at = calibration.threshold(table, CLASSES, warmth, accuracy=0.9)
-    confidence = calibration.apply(table[[f"p_{name}" for name in CLASSES]], warmth).max(axis=1)
+    temperature = calibration.temperature(table, CLASSES)
+    at = calibration.threshold(table, CLASSES, temperature, accuracy=0.9)
+    confidence = calibration.apply(table[[f"p_{name}" for name in CLASSES]], temperature).max(axis=1)
     right = (table.label == table.prediction).to_numpy()
     assert right[confidence > at].mean() >= 0.9 > right[confidence >= at].mean()
     assert 0.05 < (confidence > at).mean() < 0.8

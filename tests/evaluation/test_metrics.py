@@ -57,6 +57,6 @@ def test_the_most_confident_wrong_answers_come_worst_first_and_say_what_was_said
     rows["p_happy"] = 1 - rows.p_calm
     worst = metrics.most_confident_wrong(rows, ("calm", "happy"))
     assert worst.clip_id.tolist() == ["c", "f"] and worst.confidence.tolist() == pytest.approx([0.7, 0.6])
-    assert worst[["true", "said"]].to_numpy().tolist() == [["calm", "happy"], ["happy", "calm"]]
+    assert worst[["true", "predicted"]].to_numpy().tolist() == [["calm", "happy"], ["happy", "calm"]]
     assert len(metrics.most_confident_wrong(rows, ("calm", "happy"), n=1)) == 1
     assert metrics.most_confident_wrong(rows[:2], ("calm", "happy")).empty

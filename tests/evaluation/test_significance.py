@@ -211,7 +211,7 @@ def test_the_most_confused_pairs_come_first_and_know_which_was_true():
         ["calm", "sad", 1, 0.25],
         ["happy", "calm", 1, pytest.approx(1 / 3)],
     ]
-    assert list(rows.columns) == ["true", "said", "count", "share"]
+    assert list(rows.columns) == ["true", "predicted", "count", "share"]
     assert len(significance.confused(table, CLASSES, n=1)) == 1
     assert significance.confused(made([0, 1], [0, 1]), CLASSES).empty
 

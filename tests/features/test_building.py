@@ -46,7 +46,7 @@ def test_a_set_larger_than_the_memory_is_gathered_on_the_disk(feature_set, table
 def test_another_configuration_has_its_own_entries(table, tmp_path):
     few = table.head(2)
     building.build(few, tmp_path, progress=False, streams=("audio",))
-    slow = building.build(few, tmp_path, progress=False, streams=("audio",), audio=AudioConfig(hop=4096))
+    slow = building.build(few, tmp_path, progress=False, streams=("audio",), audio=AudioConfig(hop_length=4096))
     fast = building.build(few, tmp_path, progress=False, streams=("audio",))
     assert len(list(tmp_path.glob("mfcc-*"))) == 2
     assert fast.audio.shape[1] > slow.audio.shape[1]

@@ -135,7 +135,7 @@ def test_a_stretched_clip_keeps_its_course_and_is_another_length_each_epoch():
     for row, n in zip(audio, length):
         row[:n, 0] = np.linspace(1, 2, n)  # rises from 1 to 2, however fast it is played
     features = small(3, audio=audio, audio_length=length)
-    batches, lengths = features.batches(np.arange(3), 3, seed=0, train=TrainConfig(stretch=0.2)), []
+    batches, lengths = features.batches(np.arange(3), 3, seed=0, train=TrainConfig(tempo_perturbation=0.2)), []
     for _ in range(5):
         inputs, _ = batches[0]
         for row, n in zip(inputs["audio"], inputs["audio_length"]):
@@ -144,9 +144,9 @@ def test_a_stretched_clip_keeps_its_course_and_is_another_length_each_epoch():
         batches.on_epoch_end()
     assert (np.array(lengths)[:, 0] != 20).any() and len({tuple(each) for each in lengths}) == 5
     assert all(16 <= a <= 25 and 33 <= b <= 50 and 50 <= c <= 60 for a, b, c in lengths), "never past the longest"
-    again = features.batches(np.arange(3), 3, seed=0, train=TrainConfig(stretch=0.2))[0][0]
+    again = features.batches(np.arange(3), 3, seed=0, train=TrainConfig(tempo_perturbation=0.2))[0][0]
     assert again["audio_length"].tolist() == lengths[0] and features.audio_length.tolist() == [20, 40, 60]
-    (plain,) = features.batches(np.arange(3), 3, labels=False, train=TrainConfig(stretch=0.2))[0]
+    (plain,) = features.batches(np.arange(3), 3, labels=False, train=TrainConfig(tempo_perturbation=0.2))[0]
     assert np.array_equal(plain["audio"], features.audio), "what is tested is left as it is"
 
 

@@ -8,17 +8,23 @@ from helpers.config import FusionConfig, SubsystemConfig
 from helpers.models import subsystems
 
 KINDS = {
-    "bidirectional": {"bidirectional": True, "gru_layers": 2},
-    "both ways, LSTM": {"bidirectional": True, "cell": "lstm", "gru_layers": 1},
-    "transformer": {"cell": "transformer", "gru_layers": 2, "rnn_dropout": 0.1},
-    "temporal-aware": {"cell": "tim", "gru_layers": 3, "rnn_dropout": 0.1},
+    "bidirectional": {"bidirectional": True, "layers": 2},
+    "both ways, LSTM": {"bidirectional": True, "cell": "lstm", "layers": 1},
+    "transformer": {"cell": "transformer", "layers": 2, "rnn_dropout": 0.1},
+    "temporal-aware": {"cell": "tim", "layers": 3, "rnn_dropout": 0.1},
     "nothing": {"cell": "none"},
-    "everything": {"stack": 3, "convolution": 6, "bidirectional": True, "gru_layers": 1, "attention": "statistics"},
+    "everything": {
+        "frame_stacking": 3,
+        "convolution": 6,
+        "bidirectional": True,
+        "layers": 1,
+        "attention": "attentive_statistics",
+    },
 }
 
 
 def subsystem(kind, **options):
-    config = SubsystemConfig.audio(**{"gru_units": 8, "fc_units": 6, **KINDS[kind], **options})
+    config = SubsystemConfig.audio(**{"units": 8, "fc_units": 6, **KINDS[kind], **options})
     plain = np.zeros(5, "float32"), np.ones(5, "float32")
     keras.utils.set_random_seed(0)
     return subsystems.audio_subsystem(5, config, n_classes=3, normalisation=plain)
@@ -59,7 +65,7 @@ def test_it_learns_is_saved_and_answers_the_same_again(kind, tmp_path):
 def test_both_ways_the_first_step_hears_the_last():
     def first_step(bidirectional, last):
         keras.utils.set_random_seed(0)
-        config = SubsystemConfig(gru_units=4, bidirectional=bidirectional)
+        config = SubsystemConfig(units=4, bidirectional=bidirectional)
         sequence, length = subsystems.stream_inputs("audio", 5)
         steps, _, _ = subsystems.encode("audio", sequence, length, config)
         given = clips()
@@ -81,7 +87,7 @@ def test_a_transformer_knows_in_which_order_the_steps_came():
 
 
 def test_a_block_of_the_temporal_aware_looks_twice_as_far_as_the_one_before():
-    config = SubsystemConfig(cell="tim", gru_layers=3, gru_units=4)
+    config = SubsystemConfig(cell="tim", layers=3, units=4)
     sequence, length = subsystems.stream_inputs("audio", 5)
     steps, _, _ = subsystems.encode("audio", sequence, length, config)
     model = keras.Model({"audio": sequence, "audio_length": length}, steps)
@@ -105,9 +111,9 @@ def test_steps_put_side_by_side_share_the_weight_of_their_attention():
 
 
 def test_statistics_are_the_mean_the_spread_and_the_maximum_of_the_real_steps():
-    from helpers.models.layers import StatisticsPooling
+    from helpers.models.layers import AttentiveStatisticsPooling
 
-    layer, x = StatisticsPooling(4), np.random.default_rng(0).normal(size=(1, 6, 3)).astype("float32")
+    layer, x = AttentiveStatisticsPooling(4), np.random.default_rng(0).normal(size=(1, 6, 3)).astype("float32")
     mask = np.array([[True] * 4 + [False] * 2])
     pooled, weights = (np.asarray(value) for value in layer(x, x[:, 0], mask=mask))
     share, real = weights[0, :4, None], x[0, :4]
@@ -118,7 +124,7 @@ def test_statistics_are_the_mean_the_spread_and_the_maximum_of_the_real_steps():
 
 
 def test_in_the_cross_modal_fusion_a_face_hears_the_voice_before_it_is_pooled():
-    small = {"gru_units": 8, "fc_units": 4, "gru_layers": 1}
+    small = {"units": 8, "fc_units": 4, "layers": 1}
     model = subsystems.fusion_model(
         5, 5, SubsystemConfig(**small), SubsystemConfig(**small), FusionConfig(kind="cross"), n_classes=3
     )
@@ -131,13 +137,13 @@ def test_in_the_cross_modal_fusion_a_face_hears_the_voice_before_it_is_pooled():
 
 
 def test_across_modes_a_trunk_without_attention_is_refused():
-    with pytest.raises(ValueError, match="the audio trunk has no attention"):
+    with pytest.raises(ValueError, match="the audio encoder has no attention"):
         subsystems.fusion_model(5, 5, audio=SubsystemConfig(attention="none"), fusion=FusionConfig(kind="cross"))
 
 
 def test_across_modes_a_stream_that_is_not_there_changes_nothing():
-    small = {"gru_units": 8, "fc_units": 4, "gru_layers": 1}
-    head = FusionConfig(kind="cross", stream_dropout=0.5)
+    small = {"units": 8, "fc_units": 4, "layers": 1}
+    head = FusionConfig(kind="cross", modality_dropout=0.5)
     model = subsystems.fusion_model(5, 5, SubsystemConfig(**small), SubsystemConfig(**small), head, n_classes=3)
     given = clips() | {"video": clips()["audio"][:, :4], "video_length": np.array([1, 2, 4])}
     given["audio_length"] = np.zeros(3, "int32")

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 
-from helpers.models.layers import HardAttention, LengthMask, SoftAttention, StreamDropout
+from helpers.models.layers import HardAttention, LengthMask, ModalityDropout, SoftAttention
 
 
 def test_the_mask_is_true_for_the_real_steps():
@@ -15,17 +15,17 @@ def test_a_stream_that_is_not_there_has_one_step_since_an_rnn_wants_one():
 
 
 def test_a_share_of_the_clips_loses_one_stream_in_training_and_never_both():
-    lengths, layer = [np.full(4000, 3, "int32")] * 2, StreamDropout(0.4, seed=1)
+    lengths, layer = [np.full(4000, 3, "int32")] * 2, ModalityDropout(0.4, seed=1)
     lost = [np.asarray(there)[:, 0] == 0 for there in layer(lengths, training=True)]
     assert not (lost[0] & lost[1]).any() and all(abs(part.mean() - 0.2) < 0.03 for part in lost)
     assert all((np.asarray(there) == 1).all() for there in layer(lengths, training=False))
-    assert StreamDropout.from_config(layer.get_config()).rate == 0.4
+    assert ModalityDropout.from_config(layer.get_config()).rate == 0.4
 
 
 def test_a_stream_of_length_0_is_not_there_at_any_time_and_the_other_is_then_kept():
     lengths = [np.zeros(500, "int32"), np.ones(500, "int32")]
     for training in (True, False):
-        video, audio = StreamDropout(1.0)(lengths, training=training)
+        video, audio = ModalityDropout(1.0)(lengths, training=training)
         assert not np.asarray(video).any() and np.asarray(audio).all()
 
 

@@ -5,7 +5,7 @@ import pytest
 from helpers.config import CELLS, FusionConfig, SubsystemConfig
 from helpers.models import subsystems
 
-SMALL = {"gru_units": 8, "fc_units": 6}
+SMALL = {"units": 8, "fc_units": 6}
 
 
 def batch(n=3, steps=7):
@@ -79,14 +79,14 @@ def test_the_gate_mixes_both_streams_number_by_number(tmp_path):
 @pytest.mark.parametrize("kind", ["concatenate", "gated", "cross"])
 @pytest.mark.parametrize("cell", CELLS)
 def test_two_builds_are_alike_in_every_name_so_that_one_compiled_model_serves_all_folds(kind, cell):
-    part = SubsystemConfig(gru_layers=2, cell=cell, noise=0.1, rnn_dropout=0.1, stack=2, convolution=8, **SMALL)
-    head = FusionConfig(kind=kind, stream_dropout=0.5)
+    part = SubsystemConfig(layers=2, cell=cell, noise=0.1, rnn_dropout=0.1, frame_stacking=2, convolution=8, **SMALL)
+    head = FusionConfig(kind=kind, modality_dropout=0.5)
     one, other = (subsystems.fusion_model(5, 4, part, part, head, n_classes=3).to_json() for _ in range(2))
     assert one == other
 
 
 def test_a_missing_stream_says_nothing_where_the_fusion_was_taught_to_do_without():
-    model, inputs = fusion(fusion=FusionConfig(stream_dropout=0.5)), batch()
+    model, inputs = fusion(fusion=FusionConfig(modality_dropout=0.5)), batch()
     gone = {**inputs, "video_length": np.zeros(3, "int32")}
     before = np.asarray(model(gone))
     assert np.isfinite(before).all() and not np.allclose(before, model(inputs))
@@ -101,10 +101,10 @@ def test_the_fusion_listens_to_both_streams():
 
 
 def test_the_knobs_change_the_layers():
-    model = subsystems.audio_subsystem(4, SubsystemConfig(gru_layers=2, gru_units=3, batch_norm=False, dropout=0.0))
+    model = subsystems.audio_subsystem(4, SubsystemConfig(layers=2, units=3, batch_norm=False, dropout=0.0))
     kinds = [type(layer).__name__ for layer in model.layers]
     assert kinds.count("GRU") == 2 and "BatchNormalization" not in kinds and "Dropout" not in kinds
-    model = subsystems.audio_subsystem(4, SubsystemConfig(gru_layers=2, gru_units=3, noise=0.1, rnn_dropout=0.2))
+    model = subsystems.audio_subsystem(4, SubsystemConfig(layers=2, units=3, noise=0.1, rnn_dropout=0.2))
     kinds = [type(layer).__name__ for layer in model.layers]
     assert kinds.count("SpatialDropout1D") == 2 and kinds.count("GaussianNoise") == 1
 

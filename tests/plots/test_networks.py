@@ -8,7 +8,7 @@ from helpers.config import SubsystemConfig
 from helpers.models import subsystems
 from helpers.plots import networks
 
-SMALL = {"gru_units": 4, "fc_units": 3}
+SMALL = {"units": 4, "fc_units": 3}
 
 
 def test_the_fusion_is_drawn_as_two_columns_that_meet():

@@ -16,8 +16,8 @@ def answer(small_runs, tmp_path_factory):
     return predictor.Predictor.load(small_runs[0] / "fusion", fold=1).predict(clip)
 
 
-def as_windows(answer, *chances):
-    parts = [Part(n, n + 3.0, dict(zip(answer.probabilities, row))) for n, row in enumerate(chances)]
+def as_windows(answer, *probabilities):
+    parts = [Part(n, n + 3.0, dict(zip(answer.probabilities, row))) for n, row in enumerate(probabilities)]
     return dataclasses.replace(answer, timeline=parts)
 
 
@@ -32,10 +32,10 @@ def test_the_bars_are_the_probabilities_and_the_marks_the_streams_own(answer):
 
 
 def test_the_sentence_says_the_emotion_or_that_it_is_not_sure(answer):
-    chances = dict(zip(answer.probabilities, (0.05, 0.3, 0.6, 0.05, 0, 0, 0, 0)))
-    told = dataclasses.replace(answer, probabilities=chances, sure=True)
+    probabilities = dict(zip(answer.probabilities, (0.05, 0.3, 0.6, 0.05, 0, 0, 0, 0)))
+    told = dataclasses.replace(answer, probabilities=probabilities, confident=True)
     assert told.sentence == "happy 60 %"
-    assert dataclasses.replace(told, sure=False).sentence == "not sure: happy 60 %, calm 30 %"
+    assert dataclasses.replace(told, confident=False).sentence == "not sure: happy 60 %, calm 30 %"
     certain = dict.fromkeys(answer.probabilities, 0.0) | {"sad": 0.999}
     assert dataclasses.replace(told, probabilities=certain).sentence == "sad over 99 %"
 

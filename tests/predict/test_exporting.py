@@ -19,7 +19,7 @@ ASK = """
 import json, sys
 from helpers.predict import Predictor
 found = Predictor.load(sys.argv[1]).predict(sys.argv[2])
-print(json.dumps([found.probabilities, found.streams, found.sure, found.warnings]))
+print(json.dumps([found.probabilities, found.streams, found.confident, found.warnings]))
 """
 
 ASK_MANY = """
@@ -84,7 +84,7 @@ def test_an_exported_file_answers_the_same_elsewhere_with_either_backend(backend
     here = predictor.Predictor.load(small_runs[0] / "fusion", fold=1).predict(clip)
     for mine, other in ((here.probabilities, probabilities), *((here.streams[s], streams[s]) for s in here.streams)):
         assert np.allclose(list(mine.values()), list(other.values()), atol=1e-4) and list(mine) == list(other)
-    assert sure == here.sure and warnings == here.warnings == []
+    assert sure == here.confident and warnings == here.warnings == []
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +93,8 @@ def demo(clips, feature_set, tmp_path_factory):
     root = tmp_path_factory.mktemp("demo")
     settings = {
         "train": config.TrainConfig(epochs=8, batch_size=16, learning_rate=0.003),
-        "video": config.SubsystemConfig.video(gru_units=64),
-        "audio": config.SubsystemConfig.audio(gru_units=64),
+        "video": config.SubsystemConfig.video(units=64),
+        "audio": config.SubsystemConfig.audio(units=64),
         "progress": False,
     }
     result = cross_validation.cross_validate(feature_set, "fusion", "actor", 3, out=root / "fusion", **settings)
@@ -133,7 +133,7 @@ def test_what_is_stored_comes_back_and_the_same_model_gives_the_same_bytes(small
     stored, read = predictor.Predictor.load(small_runs[0] / "audio", 1), predictor.Predictor.load(audio)
     mine, other = stored.models["audio"], read.models["audio"]
     assert (mine.temperature, mine.threshold, mine.folds) == (other.temperature, other.threshold, other.folds)
-    assert mine.settings == other.settings and stored.made_with == read.made_with
+    assert mine.settings == other.settings and stored.preprocessing == read.preprocessing
     assert all(np.array_equal(a, b) for a, b in zip(mine.weights[0], other.weights[0]))
     assert predictor.export(small_runs[0] / "audio", tmp_path / "again.zip").read_bytes() == audio.read_bytes()
 
@@ -171,12 +171,12 @@ def test_vgg16_is_packed_where_it_is_asked_for_and_used(small_runs, clip, tmp_pa
     path = predictor.export(small_runs[0] / "video", tmp_path / "model.zip", vgg16=True)
     assert 20e6 < path.stat().st_size < exporting.LIMIT
     whole = predictor.Predictor.load(small_runs[0] / "video", 1).predict(clip)
-    monkeypatch.setattr(predictor.clip_features, "find_vgg16", lambda made_with: pytest.fail("it is in the file"))
+    monkeypatch.setattr(predictor.clip_features, "find_vgg16", lambda preprocessing: pytest.fail("it is in the file"))
     assert predictor.Predictor.load(path).predict(clip).probabilities == pytest.approx(whole.probabilities, abs=0.01)
 
 
 def test_other_vgg16_weights_than_the_trainings_are_not_packed(small_runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting.clip_features, "find_vgg16", lambda made_with: ("a.h5", "They differ."))
+    monkeypatch.setattr(exporting.clip_features, "find_vgg16", lambda preprocessing: ("a.h5", "They differ."))
     with pytest.raises(ValueError, match="They are not packed"):
         predictor.export(small_runs[0] / "video", tmp_path / "model.zip", vgg16=True)
 
@@ -294,15 +294,15 @@ def header(shape):
         ("bundle.json", lambda _: b"\xff\xfe", "changed since"),
         (
             "audio/config.json",
-            edit(lambda run: run["audio"].update(gru_units=10**9)),
+            edit(lambda run: run["audio"].update(units=10**9)),
             "larger network than the weights",
         ),
         (
             "audio/config.json",
-            edit(lambda run: run["audio"].update(gru_layers=10**9)),
+            edit(lambda run: run["audio"].update(layers=10**9)),
             "larger network than the weights",
         ),
-        ("audio/config.json", edit(lambda run: run["audio"].update(gru_units=9)), "other shapes than its config"),
+        ("audio/config.json", edit(lambda run: run["audio"].update(units=9)), "other shapes than its config"),
         ("audio/config.json", edit(lambda run: run["audio"].update(code="import os")), "changed since"),
         ("audio/config.json", edit(lambda run: run.update(model="fusion")), "not that of a audio model"),
         ("audio/fold_1/2.npy", lambda content: content + b"1234", "another size"),

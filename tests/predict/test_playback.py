@@ -54,7 +54,7 @@ def test_the_bars_follow_the_windows_of_a_long_clip(clip, answer, tmp_path):
     names = list(answer.probabilities)
     sure = [{name: float(name == which) for name in names} for which in (names[0], names[7])]
     windows = [Part(0.0, 1.0, sure[0]), Part(1.0, 2.0, sure[1])]
-    told = dataclasses.replace(answer, timeline=windows, sure=True)
+    told = dataclasses.replace(answer, timeline=windows, confident=True)
     frames, _ = decoded(playback.write(clip, told, tmp_path / "out.mp4"))
     panel = frames[:, :, 480:].astype(int)
     blue = (panel[..., 2] - panel[..., 0] > 80).sum(axis=2)  # (frames, lines)

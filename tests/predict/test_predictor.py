@@ -157,7 +157,7 @@ def test_a_long_clip_has_a_timeline_and_its_answer_is_the_mean(fusion, tmp_path)
 
 def long_clip(seconds=10.0, face=(0, 10), voice=(0, 10)):
     """Features of nothing, with a face and a voice only here and there."""
-    made_with = Preprocessing(VideoConfig(), AudioConfig(), "random")
+    preprocessing = Preprocessing(VideoConfig(), AudioConfig(), "random")
     times = np.arange(0, seconds, 1 / 7.5, dtype=np.float32)
     shape = (len(times), 48, 48, 3)
     found = (times >= face[0]) & (times < face[1])
@@ -168,7 +168,7 @@ def long_clip(seconds=10.0, face=(0, 10), voice=(0, 10)):
     features = {"video": np.zeros((len(times), 512), np.float32), "audio": np.zeros((steps, 13), np.float32)}
     times = {"video": times, "audio": speech.frame_times(steps).astype(np.float32)}
     lasting = dict.fromkeys(features, seconds)
-    return ClipFeatures("a.mp4", made_with, features, times, lasting, {}, track, samples, 48_000)
+    return ClipFeatures("a.mp4", preprocessing, features, times, lasting, {}, track, samples, 48_000)
 
 
 def test_windows_cover_the_clip_and_each_has_its_own_steps():
@@ -231,7 +231,7 @@ def test_a_file_that_tells_nothing_is_refused_by_name(kind, fusion, tmp_path):
 def test_sure_is_what_lies_above_the_threshold(runs, fusion, clip):
     assert all(0 <= model.threshold <= 1 for model in fusion.models.values())
     low, high = (predict.Predictor.load(runs / "audio", 1, threshold=at) for at in (0.0, 1.0))
-    assert low.predict(clip).sure and not high.predict(clip).sure
+    assert low.predict(clip).confident and not high.predict(clip).confident
 
 
 def test_the_temperature_of_a_fold_comes_from_the_other_folds(runs, tmp_path):
@@ -261,7 +261,7 @@ def test_a_run_that_does_not_say_how_its_features_were_made_is_taken_as_the_thes
     folder = shutil.copytree(runs / "audio", tmp_path / "audio")
     (folder / "preprocessing.json").unlink()
     found = predict.Predictor.load(folder, fold=1)
-    assert "the thesis' preprocessing is assumed" in found.warnings[0] and found.made_with.audio == AudioConfig()
+    assert "the thesis' preprocessing is assumed" in found.warnings[0] and found.preprocessing.audio == AudioConfig()
     assert close(
         found.predict(clip).probabilities, predict.Predictor.load(runs / "audio", 1).predict(clip).probabilities
     )
@@ -277,14 +277,14 @@ def test_a_run_with_other_preprocessing_is_answered_with_it_or_refused(runs, tmp
 
 
 def test_other_vgg16_weights_than_the_trainings_are_warned_of_and_lacking_ones_refused(monkeypatch):
-    made_with = Preprocessing(video=VideoConfig(), vgg16="imagenet")
+    preprocessing = Preprocessing(video=VideoConfig(), vgg16="imagenet")
     with pytest.raises(FileNotFoundError, match="VGG16's weights are lacking"):
-        clip_features.find_vgg16(made_with)
+        clip_features.find_vgg16(preprocessing)
     assert "right only if the training had them" in clip_features.find_vgg16(Preprocessing(video=VideoConfig()))[1]
     monkeypatch.setattr(backbone, "find_weights", lambda: ("a.h5", "0123abcd"))
-    source, warning = clip_features.find_vgg16(made_with)
+    source, warning = clip_features.find_vgg16(preprocessing)
     assert source == "a.h5" and "are 0123abcd here, imagenet in training" in warning
-    assert clip_features.find_vgg16(dataclasses.replace(made_with, vgg16="random")) == ("random", "")
+    assert clip_features.find_vgg16(dataclasses.replace(preprocessing, vgg16="random")) == ("random", "")
 
 
 def test_folders_and_folds_that_are_not_there_are_refused(runs, tmp_path):

@@ -14,8 +14,8 @@ from helpers.evaluation import published
 from helpers.training import ablation, cross_validation
 
 ROWS = [
-    {"gru_layers": 1, "gru_units": 4, "batch_norm": False, "attention": "none", "fc_units": 4, "thesis": 0.69},
-    {"gru_layers": 2, "gru_units": 4, "attention": "soft", "fc_units": 4},
+    {"layers": 1, "units": 4, "batch_norm": False, "attention": "none", "fc_units": 4, "thesis": 0.69},
+    {"layers": 2, "units": 4, "attention": "soft", "fc_units": 4},
 ]
 FIRST, SECOND = "1x4-plain-none-fc4", "2x4-bn-soft-fc4"
 
@@ -31,7 +31,7 @@ def finished(tmp_path_factory):
 
 
 def test_a_grid_is_every_combination():
-    rows = ablation.grid(gru_layers=(1, 3), gru_units=(8, 16))
+    rows = ablation.grid(layers=(1, 3), units=(8, 16))
     assert [tuple(row.values()) for row in rows] == [(1, 8), (1, 16), (3, 8), (3, 16)]
 
 
@@ -86,7 +86,7 @@ def test_a_killed_ablation_goes_on_and_ends_as_if_undisturbed(tmp_path):
     [
         ("fusion", ROWS, 'of "video" or "audio"'),
         ("audio", [ROWS[0], dict(ROWS[0], thesis=0.5)], "two rows of the ablation are 1x4-plain-none-fc4"),
-        ("audio", [{"gru_unit": 4}], "'gru_unit' is no field of a subsystem; known: gru_layers"),
+        ("audio", [{"gru_unit": 4}], "'gru_unit' is no field of a subsystem; known: layers"),
     ],
 )
 def test_a_grid_that_cannot_be_is_refused_before_anything_is_trained(model, rows, words, tmp_path):
@@ -101,11 +101,11 @@ def test_the_thesis_tables_have_their_rows_and_best_accuracies():
         top = max(rows, key=lambda row: row["thesis"])
         thesis = getattr(SubsystemConfig, model)()
         assert top["thesis"] == best
-        assert (top["gru_layers"], top["gru_units"]) == (thesis.gru_layers, thesis.gru_units), "its choice for fusion"
+        assert (top["layers"], top["units"]) == (thesis.layers, thesis.units), "its choice for fusion"
 
 
 def test_the_name_of_a_row_tells_rows_apart():
-    rows = ablation.grid(gru_layers=(1, 2), batch_norm=(True, False), cell=("gru", "lstm"), dropout=(0.3, 0.0))
+    rows = ablation.grid(layers=(1, 2), batch_norm=(True, False), cell=("gru", "lstm"), dropout=(0.3, 0.0))
     assert len({ablation.name(SubsystemConfig(**row)) for row in rows}) == len(rows)
 
 

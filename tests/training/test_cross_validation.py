@@ -18,7 +18,7 @@ from helpers.training import checks, cross_validation, fold
 QUICK = TrainConfig(epochs=2, batch_size=16)
 LONG = TrainConfig(epochs=30, batch_size=16)
 STOPPING = TrainConfig(epochs=30, batch_size=16, validation=0.3, patience=30)
-TINY = SubsystemConfig(gru_layers=1, gru_units=4, fc_units=4)
+TINY = SubsystemConfig(layers=1, units=4, fc_units=4)
 
 
 def toy(n=48, seed=0):
@@ -221,8 +221,8 @@ def test_in_mixed_precision_the_network_is_half_and_the_softmax_single(precision
     assert model.get_layer("audio_gru1").compute_dtype == half and model.get_layer("audio_fc").compute_dtype == half
     assert model.get_layer("emotion").compute_dtype == model.get_layer("audio_normalisation").compute_dtype == "float32"
     assert keras.config.dtype_policy().name == "float32", "what comes after is as it was"
-    chances = result.predictions[["p_calm", "p_happy"]].sum(axis=1)
-    assert np.allclose(chances, 1, atol=1e-5) and result.summary()["average"] > 0.9
+    probabilities = result.predictions[["p_calm", "p_happy"]].sum(axis=1)
+    assert np.allclose(probabilities, 1, atol=1e-5) and result.summary()["average"] > 0.9
 
 
 @pytest.fixture(scope="module")
@@ -235,9 +235,9 @@ def subsystems(tmp_path_factory):
     return {stream: folder / stream for stream in ("video", "audio")}
 
 
-def fuse(out, trunks, kind="concatenate", **options):
+def fuse(out, encoders, kind="concatenate", **options):
     options = {"n_folds": 2, "train": QUICK, "video": TINY, "audio": TINY, "progress": False, **options}
-    fusion = FusionConfig(trunks=trunks, kind=kind)
+    fusion = FusionConfig(encoders=encoders, kind=kind)
     return cross_validation.cross_validate(both_streams(), "fusion", out=out, fusion=fusion, **options)
 
 
@@ -253,7 +253,7 @@ def test_a_frozen_fusion_keeps_the_subsystems_weights_and_learns_its_head(subsys
 
 
 def test_a_trained_fusion_starts_from_the_subsystems_and_moves_on(subsystems, tmp_path):
-    out = fuse(tmp_path / "fusion", "trained", subsystems=subsystems).out
+    out = fuse(tmp_path / "fusion", "fine-tuned", subsystems=subsystems).out
     fused, alone = (keras.saving.load_model(f / "fold_1" / "model.keras") for f in (out, subsystems["audio"]))
     a, b = (model.get_layer("audio_fc").get_weights()[0] for model in (fused, alone))
     assert not np.array_equal(a, b) and np.abs(a - b).max() < 0.05, "two epochs away, not another start"
@@ -267,9 +267,9 @@ def test_a_gated_fusion_takes_the_trunks_too_and_learns_the_gate_itself(subsyste
 
 
 def test_the_second_fold_is_trained_in_the_compiled_network_of_the_first(tmp_path, monkeypatch):
-    ready, networks = fold.ready, []
-    monkeypatch.setattr(fold, "ready", lambda *given: networks.append(ready(*given)) or networks[-1])
-    fuse(tmp_path / "fusion", "joint", "gated", audio=dataclasses.replace(TINY, cell="tim"))
+    original, networks = fold.compile_or_reuse, []
+    monkeypatch.setattr(fold, "compile_or_reuse", lambda *given: networks.append(original(*given)) or networks[-1])
+    fuse(tmp_path / "fusion", "end-to-end", "gated", audio=dataclasses.replace(TINY, cell="tim"))
     assert len(networks) == 2 and networks[0] is networks[1]
 
 
@@ -288,8 +288,8 @@ def test_subsystems_that_may_know_the_test_clips_are_refused(subsystems, tmp_pat
         fuse(tmp_path / "b", "frozen", subsystems=subsystems, protocol="actor")
     with pytest.raises(FileNotFoundError, match="lacks fold 1 of the video subsystem"):
         fuse(tmp_path / "c", "frozen", subsystems={"video": tmp_path})
-    with pytest.raises(ValueError, match='set FusionConfig\\(trunks="trained"\\)'):
-        fuse(tmp_path / "d", "joint", subsystems=subsystems)
+    with pytest.raises(ValueError, match='set FusionConfig\\(encoders="fine-tuned"\\)'):
+        fuse(tmp_path / "d", "end-to-end", subsystems=subsystems)
     assert not list(tmp_path.iterdir())
 
 
@@ -325,7 +325,7 @@ def test_folds_side_by_side_are_those_trained_alone(finished, tmp_path):
 
 
 def test_another_configuration_never_reuses_folds_and_loses_none(finished, copied, capsys):
-    other = run(copied, audio=SubsystemConfig(gru_layers=1, gru_units=5, fc_units=4))
+    other = run(copied, audio=SubsystemConfig(layers=1, units=5, fc_units=4))
     assert "held another configuration" in capsys.readouterr().out
     assert not other.predictions.p_calm.equals(finished.predictions.p_calm)
     stamp = next(copied.parent.glob("audio.*/fold_1/predictions.csv")).stat().st_mtime_ns
@@ -336,7 +336,7 @@ def test_another_configuration_never_reuses_folds_and_loses_none(finished, copie
 
 def test_a_run_of_an_older_version_that_lacks_a_knob_of_today_goes_on(copied, capsys):
     settings = json.loads((copied / "config.json").read_text())
-    del settings["audio"]["noise"], settings["train"]["stretch"]
+    del settings["audio"]["noise"], settings["train"]["tempo_perturbation"]
     (copied / "config.json").write_text(json.dumps(settings))
     stamp = (copied / "fold_1" / "model.keras").stat().st_mtime_ns
     run(copied)
@@ -346,7 +346,7 @@ def test_a_run_of_an_older_version_that_lacks_a_knob_of_today_goes_on(copied, ca
 
 def test_a_folder_that_an_older_version_put_aside_by_its_own_key_is_taken_back(copied):
     settings = json.loads((copied / "config.json").read_text())
-    del settings["audio"]["noise"], settings["train"]["stretch"]
+    del settings["audio"]["noise"], settings["train"]["tempo_perturbation"]
     (copied / "config.json").write_text(json.dumps(settings))
     stamp = (copied / "fold_1" / "model.keras").stat().st_mtime_ns
     aside = copied.rename(copied.with_name("audio.0123abcd"))
@@ -424,7 +424,7 @@ def test_loading_gives_back_what_was_run(finished):
 def test_fusion_needs_both_streams_and_neither_alone_can_do_it(feature_set, tmp_path):
     """The synthetic clips' promise, and the smoke test of the whole chain: fusion ≥ 0.9, each stream near one half."""
     train = TrainConfig(epochs=8, batch_size=16, learning_rate=3e-3)
-    small = {"video": SubsystemConfig.video(gru_units=64), "audio": SubsystemConfig.audio(gru_layers=1, gru_units=64)}
+    small = {"video": SubsystemConfig.video(units=64), "audio": SubsystemConfig.audio(layers=1, units=64)}
     average = {}
     for model in ("video", "audio", "fusion"):
         result = cross_validation.cross_validate(
@@ -444,7 +444,9 @@ def test_the_step_rises_then_falls_along_a_cosine():
     assert optimiser.global_clipnorm == 1.0 and optimiser.weight_decay == 0.1
 
 
-@pytest.mark.parametrize("knobs", [{"label_smoothing": 0.1}, {"mixup": 0.3}, {"masks": 2, "stretch": 0.1}])
+@pytest.mark.parametrize(
+    "knobs", [{"label_smoothing": 0.1}, {"mixup": 0.3}, {"time_mask_width": 2, "tempo_perturbation": 0.1}]
+)
 def test_with_softened_mixed_or_masked_clips_it_still_learns_and_validates(tmp_path, knobs):
     train = TrainConfig(epochs=12, batch_size=16, learning_rate=0.02, validation=0.25, **knobs)
     result = run(tmp_path / "audio", train=train)

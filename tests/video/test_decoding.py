@@ -30,7 +30,7 @@ def test_what_is_written_has_the_pictures_and_the_sound_it_was_given(tmp_path):
 
 @pytest.mark.parametrize("fps", [7, 60])
 def test_a_steady_rate_repeats_or_drops_pictures_and_keeps_the_time(moods, fps):
-    steady = list(decoding.steady(moods[0], fps))
+    steady = list(decoding.resample_fps(moods[0], fps))
     assert len(steady) == pytest.approx(1.5 * fps, abs=3)
     late = [n / fps - (picture.time - steady[0].time) for n, picture in enumerate(steady)]
     assert min(late) >= -1e-6 and max(late) < 1 / 29.97 + 1e-3, "at each tick the picture that stands there"

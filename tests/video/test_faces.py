@@ -164,20 +164,20 @@ def test_boxes_are_interpolated_between_found_frames_and_held_at_the_ends():
         return np.array([y, y + 100, y + 100, y], dtype=np.float32)
 
     raw = [None, box(10), None, None, box(20), None]
-    filled = np.array([faces.steady(raw, n) for n in range(6)])
+    filled = np.array([faces.smooth_boxes(raw, n) for n in range(6)])
     assert np.array_equal(filled[0], filled[1]) and np.array_equal(filled[5], filled[4])
     assert (np.diff(filled[1:5, 0]) > 0).all() and np.allclose(np.diff(filled[1:5, 0]), np.diff(filled[1:5, 0])[0])
-    assert faces.steady([None, None], 1) is None
+    assert faces.smooth_boxes([None, None], 1) is None
 
 
 def test_boxes_are_steadied_over_time_but_never_between_two_faces():
     rng = np.random.default_rng(0)
     raw = [np.array([y, 200 + y, 100 + y, 100 + y]) for y in 50 + rng.normal(0, 4, 40)]
     shaken = np.abs(np.diff([box[0] for box in raw], n=2)).mean()
-    boxes = np.array([faces.steady(raw, n) for n in range(40)])
+    boxes = np.array([faces.smooth_boxes(raw, n) for n in range(40)])
     assert np.abs(np.diff(boxes[:, 0], n=2)).mean() < 0.1 * shaken
     raw[20:] = [box + 300 for box in raw[20:]]
-    boxes = np.array([faces.steady(raw, n) for n in range(40)])
+    boxes = np.array([faces.smooth_boxes(raw, n) for n in range(40)])
     assert boxes[19, 0] < 60 and boxes[20, 0] > 340, "a cut to another face is a cut"
 
 

@@ -1,21 +1,21 @@
 import numpy as np
 import pytest
 
-from helpers.data.images import Stills
+from helpers.data.images import ImageSet
 from helpers.video import backbone, fine_tuning
 from helpers.video.fine_tuning import FineTuneConfig
 
 
 @pytest.fixture(scope="module")
 def stills():
-    """Bright above and bright below, noisy: (Stills of two classes, 48 to train on and 16 to test)."""
+    """Bright above and bright below, noisy: (ImageSet of two classes, 48 to train on and 16 to test)."""
     rng, label = np.random.default_rng(0), np.tile([0, 1], 32)
     images = rng.integers(0, 60, (64, 48, 48, 3)).astype(np.uint8)
     for image, which in zip(images, label):
         image[24 * which : 24 * which + 24] += 120
     names = np.array([f"{n}.png" for n in range(64)])
     parts = np.where(np.arange(64) < 48, "train", "public")
-    return Stills(images, label, parts, names, classes=("above", "below"))
+    return ImageSet(images, label, parts, names, classes=("above", "below"))
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +38,9 @@ def test_it_learns_and_says_so_epoch_by_epoch(stills, tuned):
     _, model, history = tuned
     assert [row["epoch"] for row in history] == [1, 2, 3, 4] and history[-1]["loss"] < history[0]["loss"]
     test = stills.subset(stills.split == "public")
-    chances = fine_tuning.predict(model, backbone.vgg16("random"), test.images)
-    assert chances.shape == (16, 2) and np.allclose(chances.sum(axis=1), 1, atol=1e-5)
-    assert (chances.argmax(axis=1) == test.label).mean() > 0.8
+    probabilities = fine_tuning.predict(model, backbone.vgg16("random"), test.images)
+    assert probabilities.shape == (16, 2) and np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert (probabilities.argmax(axis=1) == test.label).mean() > 0.8
 
 
 def test_the_file_is_a_backbone_whose_lower_blocks_are_untouched(tuned, stills):
