@@ -21,7 +21,7 @@ def test_the_defaults_are_the_thesis_values():
     "make, words",
     [
         (lambda: VideoConfig(fps=0), "fps is 0"),
-        (lambda: VideoConfig(size=16), "VGG16 needs at least 32"),
+        (lambda: VideoConfig(size=16), "size is 16"),
         (lambda: VideoConfig(detect_sizes=()), "detect_sizes is empty"),
         (lambda: AudioConfig(hop_length=5000), "hop_length is 5000"),
         (lambda: AudioConfig(n_mfcc=40), "n_mfcc is 40"),
