@@ -84,7 +84,7 @@ class SubsystemConfig:
 
     layers: int = 1
     units: int = 512
-    # "gru" (2.20–2.23), "lstm" (2.14–2.19); beyond the thesis "transformer" (4.4), "tim" (temporal-aware blocks), "none"
+    # "gru" (2.20–2.23), "lstm" (2.14–2.19); beyond the thesis "transformer" (4.4), "tim" (TIM-Net blocks), "none"
     cell: str = "gru"
     # "soft" (2.28–2.30), "hard" (2.6.2), "none": the last hidden state alone; or "attentive_statistics" (pooling)
     attention: str = "soft"
@@ -153,9 +153,7 @@ class TrainConfig:
     tempo_perturbation: float = 0.0  # open: each epoch plays a training clip faster or slower by up to this share
     precision: str = "float32"  # or "mixed_float16", "mixed_bfloat16": Keras' policies; the softmax stays in float32
     validation: float = 0.0  # share of the TRAINING rows held out for the curves; by actor in the actor protocol
-    patience: int = (
-        0  # early stopping after so many epochs without a lower loss on that share, back to the best; 0: off
-    )
+    patience: int = 0  # early stopping after so many epochs without a lower loss there, back to the best; 0: off
     # Beyond the thesis. On-the-fly augmentation, drawn anew each epoch; see helpers.audio.augmentation.
     vtlp: float = 0.0  # vocal tract length perturbation: formants and pitch moved up or down by up to this share
     channel_augmentation: float = 0.0  # dB: standard deviation of a random gain and of a random smooth equaliser curve

@@ -26,11 +26,11 @@ _MARKS = (
 
 
 class NotebookError(RuntimeError):
-    """A notebook that cannot be run or stopped at an error; the message shows the cell and its traceback."""
+    """A notebook cannot be run, or stopped at an error; the message shows the cell and its traceback."""
 
 
 def parameters(notebook):
-    """Names the notebook's parameters cell assigns: {name: value as written}."""
+    """The names that the notebook's parameters cell assigns: {name: value as written}."""
     cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     if len(cells) != 1:
         raise NotebookError(f"{len(cells)} cells are tagged `parameters`; exactly one is needed")
@@ -42,12 +42,7 @@ def parameters(notebook):
 
 
 def put_in(notebook, settings):
-    """Puts a cell of settings after the one tagged `parameters`; those that it does not know are ignored.
-
-    Args:
-        notebook: nbformat.NotebookNode, changed in place.
-        settings: {NAME: value}.
-    """
+    """Inserts a cell of settings, {NAME: value}, after the one tagged `parameters`; unknown names are ignored."""
     import nbformat
 
     known = parameters(notebook)
@@ -58,17 +53,14 @@ def put_in(notebook, settings):
 
 
 def run(path, settings=None, cwd=None, out=None, tell=print):
-    """Runs one notebook from top to bottom.
+    """Runs one notebook from top to bottom and returns the executed copy (nbformat.NotebookNode).
 
     Args:
         path: the .ipynb file; it is not changed.
-        settings: {NAME: value}; those that its parameters cell knows are put in after it, the others ignored.
+        settings: {NAME: value}, as in `put_in`.
         cwd: folder the kernel works in; the current one by default.
-        out: folder for the executed copy, None to keep none (after an error it holds what was done).
+        out: folder for the executed copy, also after an error; None keeps none.
         tell: called with lines of progress.
-
-    Returns:
-        The executed notebook (nbformat.NotebookNode).
 
     Raises:
         NotebookError: the first cell that fails; shows it and its traceback.
@@ -123,7 +115,7 @@ def _plain(text):
 
 
 def setting(words):
-    """A setting of the command line, NAME=VALUE: (name, value), the value as Python reads it, or else as text."""
+    """Parses NAME=VALUE to (name, value), the value as a Python literal or else as text."""
     name, equals, value = words.partition("=")
     if not equals or not name.isidentifier():
         raise argparse.ArgumentTypeError(f"{words!r} is not NAME=VALUE")
@@ -134,13 +126,10 @@ def setting(words):
 
 
 def stamped(project=runtime.PROJECT):
-    """The files that name the published suite: {path: set of owner/name found in it}."""
+    """The files that name the published suite: {path: set of owner/name in it}."""
     project = pathlib.Path(project)
-    found = {}
-    for path in [project / "README.md", project / "CITATION.cff", *sorted((project / "notebooks").glob("*.ipynb"))]:
-        text = path.read_text(encoding="utf-8")
-        found[path] = {match for mark in _MARKS for match in mark.findall(text)}
-    return found
+    paths = [project / "README.md", project / "CITATION.cff", *sorted((project / "notebooks").glob("*.ipynb"))]
+    return {p: {match for mark in _MARKS for match in mark.findall(p.read_text(encoding="utf-8"))} for p in paths}
 
 
 def stamp(repo, project=runtime.PROJECT):

@@ -22,17 +22,14 @@ NEEDED |= {"pkg_resources": "setuptools<81", "face_recognition": "face-recogniti
 
 
 def choose_backend():
-    """Says which backend Keras uses or, where it is not imported yet, will use.
+    """The backend that Keras uses, or will use once imported: "tensorflow", "jax" or "torch".
 
     KERAS_BACKEND comes first, then Keras' own keras.json. Where that names a backend that is not installed (Colab's TPU
     runtime has no TensorFlow), KERAS_BACKEND is set to one that is.
-
-    Returns:
-        str: "tensorflow", "jax" or "torch".
     """
     if "keras" in sys.modules:
         return sys.modules["keras"].config.backend()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up chatter hides what a reader must see
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up messages
     default = _configured()
     if not os.environ.get("KERAS_BACKEND") and not _there(default):
         os.environ["KERAS_BACKEND"] = next(filter(_there, ("tensorflow", "jax", "torch")), default)
@@ -40,7 +37,7 @@ def choose_backend():
 
 
 def keras_home():
-    """Keras' folder on this machine, found as Keras finds it: pathlib.Path."""
+    """Keras' folder on this machine, found as Keras finds it."""
     home = os.path.expanduser("~")
     default = os.path.join(home if os.access(home, os.W_OK) else "/tmp", ".keras")
     return pathlib.Path(os.environ.get("KERAS_HOME", default)).expanduser()
@@ -87,14 +84,10 @@ def in_colab():
 
 
 def install_missing():
-    """Installs what the notebooks need and this Python lacks; nothing already installed changes its version, but
-    setuptools where it is too new.
+    """Installs what the notebooks need and this Python lacks, and returns the list of it.
 
-    pip upgrades NumPy or TensorFlow under a running Colab kernel if it is let, and the session breaks: so every
-    installed version is handed to pip as a constraint.
-
-    Returns:
-        list of the requirements installed.
+    Every installed version is a constraint for pip: upgrading NumPy or TensorFlow under a running Colab kernel breaks
+    the session. Only setuptools is replaced, where it is too new.
 
     Raises:
         RuntimeError: pip failed; its last lines are in the message.
@@ -127,7 +120,7 @@ def _pip(arguments):
 
 
 def accelerator():
-    """What Keras computes on here: "GPU", "TPU" or "CPU" (imports the backend)."""
+    """What Keras computes on: "GPU", "TPU" or "CPU"; imports the backend."""
     import keras
 
     kinds = [_kind(name) for name in keras.distribution.list_devices()]
@@ -142,9 +135,7 @@ _sharing = None  # keras.distribution.DataParallel, once `distribute` has found 
 
 
 def distribute():
-    """Spreads each batch of every later training over all GPUs or TPU cores there are: Keras' own data parallelism.
-
-    Only Keras' JAX backend has it; nothing changes where there is one device.
+    """Spreads the batches of later trainings over all GPUs or TPU cores (Keras' data parallelism, JAX backend only).
 
     Returns:
         str, one line saying what is used.
@@ -163,27 +154,27 @@ def distribute():
 
 
 def sharing():
-    """Context in which a model is built and trained on the devices that `distribute` found."""
+    """Context for building and training a model on the devices that `distribute` found."""
     return _sharing.scope() if _sharing else contextlib.nullcontext()
 
 
 def devices():
-    """Number of devices that share a batch here: more than one within `sharing`, where `distribute` found more."""
+    """Number of devices that share a batch: more than one within `sharing`, where `distribute` found more."""
     keras = sys.modules.get("keras")
     distribution = keras.distribution.distribution() if keras else None
     return int(distribution.device_mesh.devices.size) if distribution else 1
 
 
 def report():
-    """One line for the top of a notebook: place, Python, backend, accelerator; a hint where a GPU would help."""
+    """One line on place, Python, backend and accelerator, with a hint where a GPU would help."""
     import platform
 
     import keras
 
     device = accelerator()
     place = "Colab" if in_colab() else "CI" if os.environ.get("CI") else "this machine"
-    # What no reader can act on: tqdm's note that its bars are text here, setuptools' that face_recognition_models asks
-    # for an old part of it, TensorFlow's on functions traced anew.
+    # Warnings that no reader can act on: tqdm's about text bars, setuptools' about face_recognition_models, TensorFlow's
+    # about retracing.
     warnings.filterwarnings("ignore", message="IProgress not found")
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     logging.getLogger("tensorflow").addFilter(_only_errors)

@@ -1,6 +1,6 @@
-"""What goes through a stream's steps one after another: the thesis' stacked RNN, and what has been tried in its place.
+"""Sequence encoders of one modality: the thesis' stacked RNN, and alternatives to it.
 
-Each takes (B, T, D) and a mask, and gives (B, T, units) and a state (B, U): what the attention asks with.
+Each takes (B, T, D) and a mask and returns the time steps (B, T, units) and a state (B, U), the attention's query.
 """
 
 import keras
@@ -11,9 +11,9 @@ from helpers.config import HEADS
 
 
 def rnn(x, mask, config, stream):
-    """`layers` GRU or LSTM of `units`, both ways side by side where `bidirectional` (thesis 2.4).
+    """Stacked GRU or LSTM, `layers` of `units`, bidirectional where asked for (thesis 2.4).
 
-    The state is the one after the last real step (LSTM: h before c); of both ways together, forwards first.
+    The state is the hidden state after the last real step, forward before backward.
     """
     kind = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}[config.cell]
     for number in range(1, config.layers + 1):
@@ -30,9 +30,9 @@ def rnn(x, mask, config, stream):
 
 
 def transformer(x, mask, config, stream):
-    """Self-attention in the place of the RNN, pre-norm (thesis 4.4; Vaswani et al. 2017, Xiong et al. 2020).
+    """Transformer encoder, pre-norm, `layers` blocks of `units` (thesis 4.4; Vaswani et al. 2017, Xiong et al. 2020).
 
-    `layers` blocks of `units`; sines and cosines say which step is which. The state is the mean step.
+    Positions are encoded by sines and cosines. The state is the mean over time.
     """
     units = config.units
     x = keras.layers.Dense(units, name=f"{stream}_projection")(x)
@@ -52,10 +52,10 @@ def transformer(x, mask, config, stream):
 
 
 def temporal_aware(x, mask, config, stream):
-    """Dilated causal convolutions over both directions that gate what they came from, after TIM-Net (Ye et al. 2023).
+    """Temporal-aware blocks: gated dilated convolutions in both directions, after TIM-Net (Ye et al. 2023).
 
-    `layers` blocks of `units`, each looking twice as far as the one before; what they give is summed over
-    blocks with learnt weights, a step at a time where TIM-Net averages over the clip first. The state is its mean.
+    `layers` blocks of `units`, the dilation doubling from block to block; their outputs are summed with learnt weights,
+    per time step where TIM-Net averages over the clip first. The state is the mean over time.
     """
     found = []
     for way in ("forwards", "backwards"):
@@ -84,7 +84,7 @@ def _gate(x, mask, reach, reverse, config, name):
 
 
 def no_recurrence(x, mask, config, stream):
-    """No memory at all: the steps as they are, and their mean."""
+    """No recurrent layer: the time steps as they are, and their mean."""
     return x, MaskedMean(name=f"{stream}_mean")(x, mask)
 
 
@@ -97,15 +97,8 @@ def _dropped(x, rate, name):
 
 @keras.saving.register_keras_serializable(package="helpers", name="Stack")  # as in earlier files
 class FrameStacking(keras.layers.Layer):
-    """Puts `size` steps side by side as one; what is padding becomes 0.
-
-    Args of the call:
-        x: (B, T, D), padded on the right.
-        length: int (B,).
-
-    Returns:
-        (x, length): (B, ⌈T / size⌉, size · D), int (B,).
-    """
+    """Joins `size` neighbouring frames into one vector: (B, T, D) and int lengths (B,) to (B, ⌈T / size⌉, size · D) and
+    the new lengths; padding becomes 0."""
 
     def __init__(self, size, **options):
         super().__init__(**options)
@@ -130,13 +123,13 @@ class FrameStacking(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="helpers", name="Blank")  # as in earlier files
 class MaskPadding(keras.layers.Layer):
-    """(B, T, D) and its mask (B, T) to the same with zeros for padding, which a convolution would see."""
+    """Sets padding to zero, since a convolution would see it: (B, T, D) and mask (B, T) to (B, T, D)."""
 
     def call(self, x, mask):
         return x * ops.cast(mask, x.dtype)[..., None]
 
     def compute_mask(self, *args, **options):
-        return None  # what follows is given its mask
+        return None  # the next layer is given its mask explicitly
 
     def compute_output_spec(self, x, mask):
         return keras.KerasTensor(x.shape, dtype=self.compute_dtype)
@@ -144,20 +137,19 @@ class MaskPadding(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="helpers", name="Pairs")  # as in earlier files
 class AttentionMask(keras.layers.Layer):
-    """Masks (B, Q) and (B, K) to bool (B, Q, K): which steps may look at which. Padding looks at all that is there."""
+    """The mask of queries (B, Q) and keys (B, K) as attention takes it: bool (B, Q, K), True at real keys."""
 
-    def call(self, asking, asked):
-        return ops.broadcast_to(
-            ops.cast(asked, "bool")[:, None, :], (ops.shape(asked)[0], ops.shape(asking)[1], ops.shape(asked)[1])
-        )
+    def call(self, query, key):
+        shape = (ops.shape(key)[0], ops.shape(query)[1], ops.shape(key)[1])
+        return ops.broadcast_to(ops.cast(key, "bool")[:, None, :], shape)
 
-    def compute_output_spec(self, asking, asked):
-        return keras.KerasTensor((asking.shape[0], asking.shape[1], asked.shape[1]), dtype="bool")
+    def compute_output_spec(self, query, key):
+        return keras.KerasTensor((query.shape[0], query.shape[1], key.shape[1]), dtype="bool")
 
 
 @keras.saving.register_keras_serializable(package="helpers")
 class MaskedMean(keras.layers.Layer):
-    """(B, T, D) and its mask (B, T) to the mean of the real steps, (B, D)."""
+    """Mean over the real time steps: (B, T, D) and mask (B, T) to (B, D)."""
 
     def call(self, x, mask):
         there = ops.cast(mask, x.dtype)[..., None]
@@ -169,7 +161,7 @@ class MaskedMean(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="helpers")
 class Positions(keras.layers.Layer):
-    """Adds sines and cosines of each step's number to (B, T, D) (Vaswani et al. 2017, 3.5)."""
+    """Adds the sinusoidal positional encoding to (B, T, D) (Vaswani et al. 2017, 3.5)."""
 
     def call(self, x):
         width = x.shape[-1]
@@ -187,7 +179,7 @@ class Positions(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="helpers")
 class WeightedSum(keras.layers.Layer):
-    """Sum of a list of tensors of one shape, each times a learnt number; they start as a mean."""
+    """Weighted sum of a list of tensors of one shape, the weights learnt and initially equal."""
 
     def build(self, shapes):
         start = keras.initializers.Constant(1 / len(shapes))
@@ -205,7 +197,7 @@ class WeightedSum(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="helpers")
 class Dilated(keras.layers.Layer):
-    """(B, T, D) → (B, T, units): a convolution over the steps t and t − reach; t and t + reach where `reverse`."""
+    """Dilated convolution over t and t − reach, or t + reach where `reverse`: (B, T, D) to (B, T, units)."""
 
     def __init__(self, units, reach, reverse=False, **options):
         super().__init__(**options)

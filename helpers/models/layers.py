@@ -1,5 +1,5 @@
-"""The layers Keras does not have: a mask from lengths, the thesis' soft and hard attention (2.6.1, 2.6.2) and a pooling
-that keeps more, a standardisation that is no constant of the compiled model, and the dropout of whole streams."""
+"""Layers that Keras lacks: masking by length, soft and hard attention (2.6.1, 2.6.2), attentive statistics pooling,
+a standardisation whose values are weights, and modality dropout."""
 
 import keras
 from keras import ops
@@ -10,14 +10,9 @@ _FAR_BELOW = -1e9
 
 @keras.saving.register_keras_serializable(package="helpers")
 class LengthMask(keras.layers.Layer):
-    """True for the real steps of right-padded sequences.
+    """Masks padding: a right-padded sequence (B, T, D) and int lengths (B,) to bool (B, T), True for real time steps.
 
-    Args of the call:
-        sequence: (B, T, D), padded on the right.
-        length: int (B,), number of real steps. 0, a stream that is not there, counts as 1: an RNN wants a step.
-
-    Returns:
-        bool (B, T).
+    Length 0, a modality that is missing, counts as 1: a recurrent layer needs a step.
     """
 
     def call(self, sequence, length):
@@ -30,16 +25,10 @@ class LengthMask(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="helpers")
 class Standardisation(keras.layers.Layer):
-    """(x − mean) / √variance, with the training rows' mean and variance.
+    """Standardises (…, D) with the training rows' mean and variance.
 
-    They are weights that no optimiser touches, so that one compiled model serves every fold:
-    `keras.layers.Normalization` makes them constants.
-
-    Args of the call:
-        x: (…, D).
-
-    Returns:
-        (…, D).
+    They are weights that are not trained, so that one compiled model serves every fold; `keras.layers.Normalization`
+    makes them constants.
     """
 
     def build(self, shape):
@@ -52,23 +41,18 @@ class Standardisation(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="helpers")
 class SoftAttention(keras.layers.Layer):
-    """Weighted average of a sequence, the weights from what the RNN ends on (thesis 2.28–2.30).
+    """Soft attention: a weighted mean over time whose weights depend on the last hidden state (thesis 2.28–2.30).
 
         s_i = vᵀ tanh(W_c h + W_x x_i)      a = softmax(s)      Z = Σ a_i x_i
 
-    (2.28) lacks v, without which s_i is a vector and (2.29) has no scalar to take the softmax of; additive attention of
-    Bahdanau et al. 2015 has it.
+    (2.28) lacks v, without which s_i is a vector and (2.29) has no scalar; additive attention (Bahdanau et al. 2015)
+    has it. The state is the query, the time steps are keys and values.
 
     Args:
-        units: size of the space scores are made in, the width of W_c and W_x.
+        units: width of W_c and W_x.
 
-    Args of the call:
-        sequence: x, (B, T, D).
-        state: h, (B, U).
-        mask: bool (B, T), True for real steps; each row needs one.
-
-    Returns:
-        (Z, a): (B, D) and float32 (B, T); a is 0 on padding and sums to 1.
+    Call: sequence x (B, T, D), state h (B, U), mask bool (B, T) with a real step in each row. Returns (Z, a): (B, D)
+    and float32 (B, T); a is 0 on padding and sums to 1.
     """
 
     def __init__(self, units, **options):
@@ -113,11 +97,10 @@ class SoftAttention(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="helpers")
 class HardAttention(SoftAttention):
-    """One step of the sequence instead of a weighted average of all (thesis 2.6.2; Xu et al. 2015).
+    """Hard attention: one time step instead of a weighted mean of all (thesis 2.6.2; Xu et al. 2015).
 
-    In training the step is drawn from the distribution that soft attention would weigh with, and the gradient passes
-    as if it had been weighed (the straight-through Gumbel-softmax estimator of Jang et al. 2017, at temperature 1); at
-    test the most likely step is taken. Args and Returns as SoftAttention; `a` is 1 at the step and 0 elsewhere.
+    In training the step is sampled from soft attention's weights, with the straight-through Gumbel-softmax gradient
+    (Jang et al. 2017, temperature 1); at test the most likely step is taken. Called as SoftAttention; a is one-hot.
     """
 
     def __init__(self, units, seed=None, **options):
@@ -127,7 +110,7 @@ class HardAttention(SoftAttention):
 
     def _weigh(self, scores, training):
         if training:
-            # Far below stays far below: the noise is a few units at the most.
+            # Masked scores stay far below: the noise is a few units at most.
             uniform = keras.random.uniform(ops.shape(scores), 1e-6, 1 - 1e-6, dtype="float32", seed=self.random)
             scores = scores - ops.log(-ops.log(uniform))
         soft = ops.softmax(scores, axis=-1)
@@ -140,20 +123,19 @@ class HardAttention(SoftAttention):
 
 @keras.saving.register_keras_serializable(package="helpers", name="StatisticsPooling")  # as in earlier files
 class AttentiveStatisticsPooling(SoftAttention):
-    """Weighted average of a sequence, its weighted spread, and its maximum (Okabe et al. 2018, and the maximum).
+    """Weighted mean and standard deviation over time (Okabe et al. 2018), and the maximum.
 
-    Args as SoftAttention. Returns of the call: ((B, 3·D), float32 (B, T)).
+    Called as SoftAttention. Returns ((B, 3·D), float32 (B, T)).
     """
 
     def call(self, sequence, state, mask=None, training=False):
-        weights = self._scores(sequence, state, mask)
-        weights = self._weigh(weights, training)  # float32 (B, T)
+        weights = self._weigh(self._scores(sequence, state, mask), training)  # float32 (B, T)
         share = ops.cast(weights, sequence.dtype)[..., None]
         mean = ops.sum(share * sequence, axis=1)
         variance = ops.sum(share * ops.square(sequence), axis=1) - ops.square(mean)
-        spread = ops.sqrt(ops.maximum(variance, 1e-4))  # the root's gradient has no end at 0
+        deviation = ops.sqrt(ops.maximum(variance, 1e-4))  # the root's gradient is infinite at 0
         there = sequence if mask is None else ops.where(mask[..., None], sequence, ops.cast(-1e4, sequence.dtype))
-        return ops.concatenate([mean, spread, ops.max(there, axis=1)], axis=-1), weights
+        return ops.concatenate([mean, deviation, ops.max(there, axis=1)], axis=-1), weights
 
     def compute_output_spec(self, sequence, state, mask=None, training=False):
         _, weights = super().compute_output_spec(sequence, state, mask)
@@ -162,19 +144,12 @@ class AttentiveStatisticsPooling(SoftAttention):
 
 @keras.saving.register_keras_serializable(package="helpers", name="StreamDropout")  # as in earlier files
 class ModalityDropout(keras.layers.Layer):
-    """Says which streams a fusion has, so that it learns to do without (ModDrop, Neverova et al. 2016).
+    """Modality dropout: in training a share `rate` of the clips lose one modality (ModDrop, Neverova et al. 2016).
 
-    In training each clip loses, with probability `rate`, one of its streams, drawn by lot; never the last one. At any
-    time a stream of length 0 is not there.
+    Which one is drawn at random; a clip's only modality is never dropped. One of length 0 is missing at any time.
 
-    Args:
-        rate: share of the training's clips, 0 to 1.
-
-    Args of the call:
-        lengths: list of int (B,), the streams' lengths.
-
-    Returns:
-        list of (B, 1), one a stream: 1 where it is there, 0 where not. What comes of a stream is multiplied by it.
+    Call: list of int (B,), the modalities' lengths. Returns a list of (B, 1), 1 where the modality is present and 0
+    where not, which its output is multiplied by.
     """
 
     def __init__(self, rate, seed=None, **options):
@@ -187,9 +162,9 @@ class ModalityDropout(keras.layers.Layer):
         if training and self.rate:
             count, shape = len(lengths), ops.shape(lengths[0])
             whole = ops.all(ops.stack(kept), axis=0)  # only a clip that has them all loses one
-            chance = keras.random.uniform(shape, dtype="float32", seed=self.random)
-            # What falls under the rate says which: equal parts of it, one a stream.
-            parts = [(chance >= self.rate * n / count) & (chance < self.rate * (n + 1) / count) for n in range(count)]
+            draw = keras.random.uniform(shape, dtype="float32", seed=self.random)
+            # A draw below the rate also says which modality: equal parts of [0, rate).
+            parts = [(draw >= self.rate * n / count) & (draw < self.rate * (n + 1) / count) for n in range(count)]
             kept = [there & ~(whole & part) for there, part in zip(kept, parts)]
         return [ops.cast(there, self.compute_dtype)[:, None] for there in kept]
 

@@ -1,9 +1,8 @@
-"""The thesis' three models, put together from the same parts (3.4, figures 3.5–3.7).
+"""The thesis' three models, built from the same parts (3.4, figures 3.5–3.7).
 
-Each model takes a dict of right-padded sequences with their lengths, `{"video": (B, Tv, D), "video_length": (B,),
-"audio": (B, Ta, F), "audio_length": (B,)}`, the streams it knows, and gives (B, n_classes) probabilities. Every layer
-has a name of its own, and nothing is computed between layers: Keras numbers what has none anew in each model, and the
-next fold's would not be known again as the one that is compiled (`fold.ready`).
+Each takes a dict of right-padded sequences and lengths, `{"video": (B, Tv, D), "video_length": (B,), "audio": …}`, and
+returns probabilities (B, n_classes). Every layer is named: Keras numbers unnamed ones anew in each model, and the
+next fold could not reuse the compiled one (`fold.compile_or_reuse`).
 """
 
 import keras
@@ -21,31 +20,24 @@ from helpers.models.layers import (
 
 
 def stream_inputs(stream, dim):
-    """A stream's two inputs: the sequence (B, T, dim) and its length (B,)."""
+    """A modality's two inputs: the sequence (B, T, dim) and its length (B,)."""
     return keras.Input((None, dim), name=stream), keras.Input((), dtype="int32", name=f"{stream}_length")
 
 
 def encoder(stream, sequence, length, config, normalisation=None):
-    """RNN stack → attention → fully connected layer: what the fusion shares with the subsystems.
+    """RNN layers → attention → fully connected layer, (B, fc_units): what the fusion shares with the subsystems.
 
     Args:
         stream: "video" or "audio", the prefix of the layers' names.
-        sequence, length: the stream's inputs.
+        sequence, length: as `stream_inputs` gives them.
         config: SubsystemConfig.
         normalisation: (mean, variance), each (dim,), of the training rows; None leaves the features as they are.
-
-    Returns:
-        (B, fc_units): the fully connected layer's output.
     """
     return pool(stream, *encode(stream, sequence, length, config, normalisation), config)
 
 
 def encode(stream, sequence, length, config, normalisation=None):
-    """The encoder as far as its steps go. Args as `encoder`.
-
-    Returns:
-        (x, state, mask): the encoded steps (B, T, D), what the attention asks with (B, U), and bool (B, T).
-    """
+    """The encoder's time steps (B, T, D), the attention's query (B, U) and the mask (B, T). Args as `encoder`."""
     x = sequence
     if normalisation is not None:
         standardisation = Standardisation(name=f"{stream}_normalisation", dtype="float32")
@@ -72,14 +64,14 @@ def pool(stream, x, state, mask, config):
         kinds = {"soft": SoftAttention, "hard": HardAttention, "attentive_statistics": AttentiveStatisticsPooling}
         attention = kinds[config.attention](config.units // 2 or 1, name=f"{stream}_attention")
         state, _ = attention(x, state, mask=mask)
-    if config.attention == "attentive_statistics":  # means, spreads and maxima are not of one size
+    if config.attention == "attentive_statistics":  # means, deviations and maxima differ in scale
         state = keras.layers.BatchNormalization(momentum=0.95, name=f"{stream}_statistics_norm")(state)
         state = keras.layers.Dropout(config.dropout, name=f"{stream}_statistics_dropout")(state)
     return keras.layers.Dense(config.fc_units, activation="relu", name=f"{stream}_fc")(state)  # (B, fc_units)
 
 
 def head(x, n_classes, batch_norm, dropout):
-    """Batch normalisation → dropout → softmax; the softmax in float32 whatever the precision."""
+    """Batch normalisation → dropout → softmax, which stays in float32 in mixed precision."""
     if batch_norm:
         x = keras.layers.BatchNormalization(name="batch_norm")(x)
     if dropout:
@@ -98,7 +90,7 @@ def video_subsystem(dim=512, config=None, *, n_classes=8, normalisation=None):
     """VGG16 features → GRU → attention → FC → batch normalisation → softmax (3.4.2, figure 3.6).
 
     Args:
-        dim: numbers a frame, 512 for VGG16 at 48×48.
+        dim: features a frame, 512 for VGG16 at 48×48.
         config: SubsystemConfig, the thesis' video subsystem by default.
         n_classes: number of emotions.
         normalisation: (mean, variance) of the training rows, each (dim,).
@@ -110,22 +102,17 @@ def video_subsystem(dim=512, config=None, *, n_classes=8, normalisation=None):
 
 
 def audio_subsystem(dim=13, config=None, *, n_classes=8, normalisation=None):
-    """MFCC → stacked GRU → attention → FC → batch normalisation → softmax (3.4.3, figure 3.7).
-
-    Args and Returns as `video_subsystem`; `dim` is the number of MFCC.
-    """
+    """MFCC → stacked GRU → attention → FC → batch normalisation → softmax (3.4.3, figure 3.7). As `video_subsystem`."""
     return _subsystem("audio", dim, config or SubsystemConfig.audio(), n_classes, normalisation)
 
 
 def fusion_model(video_dim=512, audio_dim=13, video=None, audio=None, fusion=None, *, n_classes=8, normalisation=None):
-    """Both FC outputs concatenated → batch normalisation → dropout → softmax (3.4.1, figure 3.5), trained jointly.
-
-    `fusion` may mix them otherwise than the thesis, and may leave out a stream of some clips in training.
+    """Both FC outputs concatenated → batch normalisation → dropout → softmax (3.4.1, figure 3.5).
 
     Args:
-        video_dim, audio_dim: numbers a frame of each stream.
+        video_dim, audio_dim: features a frame.
         video, audio: SubsystemConfig of each encoder, the thesis' by default.
-        fusion: FusionConfig of the head.
+        fusion: FusionConfig; other ways of fusing than concatenation, and modality dropout.
         n_classes: number of emotions.
         normalisation: {"video": (mean, variance), "audio": (mean, variance)} of the training rows.
 
@@ -133,7 +120,7 @@ def fusion_model(video_dim=512, audio_dim=13, video=None, audio=None, fusion=Non
         keras.Model, not compiled.
 
     Raises:
-        ValueError: a cross-modal attention changes steps that a encoder without attention never looks at.
+        ValueError: cross-modal attention over an encoder without attention, which looks at the last step alone.
     """
     fusion, normalisation = fusion or FusionConfig(), normalisation or {}
     configs = {"video": video or SubsystemConfig.video(), "audio": audio or SubsystemConfig.audio()}
@@ -143,60 +130,50 @@ def fusion_model(video_dim=512, audio_dim=13, video=None, audio=None, fusion=Non
         inputs |= {stream: sequence, f"{stream}_length": length}
         encoded[stream] = encode(stream, sequence, length, configs[stream], normalisation.get(stream))
         lengths.append(length)
-    there = (
-        ModalityDropout(fusion.modality_dropout, name="modality_dropout")(lengths) if fusion.modality_dropout else None
-    )
+    dropout, present = fusion.modality_dropout, None
+    if dropout:
+        present = ModalityDropout(dropout, name="modality_dropout")(lengths)  # two of (B, 1)
     if fusion.kind == "cross":
-        without_attention = [stream for stream, config in configs.items() if config.attention == "none"]
-        if without_attention:
-            raise ValueError(
-                f"the {without_attention[0]} encoder has no attention, so what it finds in the other is lost: use soft"
-            )
-        encoded = crossed(encoded, there)
+        for stream, config in configs.items():
+            if config.attention == "none":
+                raise ValueError(
+                    f"the {stream} encoder has no attention and would lose what cross-attention adds: use soft"
+                )
+        encoded = cross_attention(encoded, present)
     outputs = [pool(stream, *parts, configs[stream]) for stream, parts in encoded.items()]
-    if there:
-        outputs = [
-            keras.layers.Multiply(name=f"{stream}_there")(pair) for stream, *pair in zip(encoded, outputs, there)
-        ]
+    if present:
+        pairs = zip(encoded, outputs, present)
+        outputs = [keras.layers.Multiply(name=f"{stream}_there")(pair) for stream, *pair in pairs]
     x = gated(outputs) if fusion.kind == "gated" else keras.layers.Concatenate(name="fusion")(outputs)
     return keras.Model(inputs, head(x, n_classes, fusion.batch_norm, fusion.dropout), name="fusion_model")
 
 
-def crossed(encoded, there=None):
-    """Each stream's steps with what they find in the other's (cross-modal attention, Tsai et al. 2019).
+def cross_attention(encoded, present=None):
+    """Lets each modality's time steps attend to the other's (cross-modal attention, Tsai et al. 2019).
 
-        x_v ← norm(x_v + attention(x_v asks x_a))      x_a ← norm(x_a + attention(x_a asks x_v))
+        x_v ← norm(x_v + attention(query x_v, key x_a))      x_a ← norm(x_a + attention(query x_a, key x_v))
 
     Args:
-        encoded: {"video", "audio": (x, state, mask)}, as `encode` gives them.
-        there: [video, audio], each (B, 1), 0 where a stream is not there and nothing is found in it; None: both are.
-
-    Returns:
-        as `encoded`, with the new steps.
+        encoded: {"video", "audio": (x, state, mask)}, as `encode` gives them; returned with the new steps.
+        present: [video, audio], each (B, 1), 0 where a modality is missing; None where both are always there.
     """
-    found = {}
+    attended = {}
     for place, (stream, other) in enumerate((("video", "audio"), ("audio", "video"))):
-        (x, state, mask), (asked, _, real) = encoded[stream], encoded[other]
+        (x, state, mask), (key, _, key_mask) = encoded[stream], encoded[other]
         attention = keras.layers.MultiHeadAttention(HEADS, max(x.shape[-1] // HEADS, 1), name=f"{stream}_cross")
-        seen = attention(x, asked, attention_mask=AttentionMask(name=f"{stream}_cross_mask")(mask, real))
-        if there:
-            known = keras.layers.Reshape((1, 1), name=f"{stream}_cross_known")(there[1 - place])
-            seen = keras.layers.Multiply(name=f"{stream}_cross_there")([seen, known])
-        x = keras.layers.Add(name=f"{stream}_cross_add")([x, seen])
-        found[stream] = keras.layers.LayerNormalization(name=f"{stream}_cross_norm")(x), state, mask
-    return found
+        context = attention(x, key, attention_mask=AttentionMask(name=f"{stream}_cross_mask")(mask, key_mask))
+        if present:
+            share = keras.layers.Reshape((1, 1), name=f"{stream}_cross_known")(present[1 - place])
+            context = keras.layers.Multiply(name=f"{stream}_cross_there")([context, share])
+        x = keras.layers.Add(name=f"{stream}_cross_add")([x, context])
+        attended[stream] = keras.layers.LayerNormalization(name=f"{stream}_cross_norm")(x), state, mask
+    return attended
 
 
 def gated(outputs):
-    """A learnt mixture of two streams (gated multimodal unit, Arevalo et al. 2017).
+    """Gated multimodal unit of [v, a], each (B, fc_units) (Arevalo et al. 2017).
 
-        z = σ(W [v; a])      h = z ⊙ tanh(W_v v) + (1 − z) ⊙ tanh(W_a a)
-
-    Args:
-        outputs: [v, a], each (B, fc_units).
-
-    Returns:
-        (B, fc_units): h.
+    z = σ(W [v; a])      h = z ⊙ tanh(W_v v) + (1 − z) ⊙ tanh(W_a a)
     """
     units = outputs[0].shape[-1]
     both = keras.layers.Concatenate(name="gate_inputs")(outputs)
@@ -212,11 +189,11 @@ def gated(outputs):
 
 
 def attention_of(model):
-    """The same model, giving its attention weights as well.
+    """The same model with its attention weights as outputs too.
 
     Returns:
-        keras.Model whose output is {"emotion": (B, n_classes), "<stream>_attention": (B, T), …}. Where steps were put
-        side by side each has an equal part of their weight, and T is the next multiple of their number.
+        keras.Model whose output is {"emotion": (B, n_classes), "<stream>_attention": (B, T), …}. Stacked frames share
+        their weight equally, and T is the next multiple of their number.
     """
     outputs = {"emotion": model.output}
     stacks = {layer.name: layer.size for layer in model.layers if isinstance(layer, FrameStacking)}

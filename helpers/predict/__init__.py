@@ -16,10 +16,5 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "uploads",
         "windows",
     ],
-    submod_attrs={
-        "predictor": ["Predictor"],
-        "prediction": ["Prediction"],
-        "exporting": ["export"],
-        "app": ["serve"],
-    },
+    submod_attrs={"predictor": ["Predictor"], "prediction": ["Prediction"], "exporting": ["export"], "app": ["serve"]},
 )

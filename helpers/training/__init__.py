@@ -5,7 +5,5 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["ablation", "checks", "cross_validation", "fold", "parallel_folds"],
-    submod_attrs={
-        "cross_validation": ["cross_validate", "CVResult", "load", "MODELS"],
-    },
+    submod_attrs={"cross_validation": ["cross_validate", "CVResult", "load", "MODELS"]},
 )

@@ -8,30 +8,22 @@ from helpers.config import SubsystemConfig
 from helpers.training import cross_validation
 
 
-def grid(**knobs):
-    """Every combination of the given values.
-
-    Args:
-        knobs: SubsystemConfig's fields, each with a sequence of values: layers=(1, 3), attention=("none", "soft").
-
-    Returns:
-        list of dicts, the last knob changing fastest.
-    """
-    return [dict(zip(knobs, values)) for values in itertools.product(*knobs.values())]
+def grid(**values):
+    """Every combination of values of SubsystemConfig's fields, such as layers=(1, 3), attention=("none", "soft")."""
+    return [dict(zip(values, row)) for row in itertools.product(*values.values())]
 
 
 def run(features, model, rows, out=None, **options):
     """Cross-validates a subsystem once for each row, on the same folds.
 
-    Each row has its own folder of folds, so the call resumes like `training.cross_validate`: a finished fold is never
-    trained again, whichever row it is of, and a row added later trains alone. `out`/table.csv is written anew after
-    each row.
+    Each row has its own folder of folds, so that the call resumes like `training.cross_validate` and a row added later
+    trains alone. `out`/table.csv is written after each row.
 
     Args:
         features: FeatureSet.
         model: "video" or "audio", the subsystem.
-        rows: dicts of SubsystemConfig's fields that differ from the thesis' subsystem, such as `published.TABLE_4_1`
-            or what `grid` gives. "thesis" may stand beside them: a published accuracy, carried into the table.
+        rows: dicts of SubsystemConfig's fields that differ from the thesis' subsystem, such as `evaluation.TABLE_4_1`
+            or `grid`'s; "thesis" beside them is a published accuracy, carried into the table.
         out: folder; by default runs/ablation-<model>-<protocol> in the workspace.
         options: protocol, n_folds, max_folds, train, seed, progress, workers, as in `training.cross_validate`.
 
@@ -39,8 +31,8 @@ def run(features, model, rows, out=None, **options):
         (results, table): {row's name: CVResult}, in the rows' order, and what `table` makes of them.
 
     Raises:
-        ValueError: no subsystem of that name, two rows alike, a field SubsystemConfig does not know, or what
-            `training.cross_validate` refuses; before anything is trained.
+        ValueError: unknown model or field, two equal rows, or what `training.cross_validate` refuses; before anything
+            is trained.
     """
     if model not in ("video", "audio"):
         raise ValueError(f'model is {model!r}; an ablation is of "video" or "audio"')

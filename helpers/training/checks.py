@@ -1,4 +1,4 @@
-"""What is refused before time is spent on training: leaks, folds that cannot work, too little room."""
+"""Checks before training: data leakage, folds that cannot work, too little room on the disk."""
 
 import shutil
 
@@ -11,16 +11,11 @@ _MB = 1 << 20
 
 
 def check_folds(features, streams, protocol, parts):
-    """Asserts what everyone trusts: nobody and no take on both sides, every class trained on, numbers everywhere.
-
-    Args:
-        features: FeatureSet.
-        streams: those that are trained on.
-        protocol: the folds'.
-        parts: list of (train, test) index arrays.
+    """Checks folds, a list of (train, test) index arrays, for leakage, missing classes and non-finite features.
 
     Raises:
-        ValueError: naming the fold, and the clip, actor or emotion.
+        ValueError: a take, or under an actor-wise protocol an actor, on both sides; a class without training clips; a
+            feature that is not finite. Names the fold, and the clip, actor or emotion.
     """
     takes = np.array([_take(name) for name in features.clip_id])
     for k, (train, test) in enumerate(parts, start=1):
@@ -42,7 +37,7 @@ def check_folds(features, streams, protocol, parts):
 
 
 def _take(clip_id):
-    """What names a performance: RAVDESS' code without the modality, else the whole id."""
+    """The take of a clip: RAVDESS' code without the modality, else the whole id."""
     try:
         return ravdess.parse(clip_id).take
     except ValueError:
@@ -50,10 +45,10 @@ def _take(clip_id):
 
 
 def check_subsystems(wanted, folders, n_folds):
-    """Asserts that the subsystems a fusion starts from never met its test clips.
+    """Checks that the subsystems a fusion starts from were trained on its training clips alone.
 
     Args:
-        wanted: {stream: config.json's content as the fusion needs it}; how long they were trained is free.
+        wanted: {stream: config.json's content that the fusion needs}; the training's settings may differ.
         folders: {stream: the finished cross-validation's folder}.
         n_folds: folds that are needed.
 
@@ -78,11 +73,7 @@ def check_subsystems(wanted, folders, n_folds):
 
 
 def check_room(out, parameters, n_folds, workers):
-    """Asserts that the disk can hold the folds' models and, while they train, the states.
-
-    Raises:
-        OSError: naming the folder, what it has and what is needed.
-    """
+    """Raises OSError, naming folder and sizes, where the disk cannot hold the folds' models and training states."""
     # A model in float32, and while it trains its state with Adam's two moments, twice for a moment when it is renewed.
     need = 4 * parameters * (n_folds + 6 * min(workers, n_folds)) + _MB * n_folds
     place = next(folder for folder in (out, *out.resolve().parents) if folder.is_dir())

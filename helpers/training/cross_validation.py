@@ -4,7 +4,6 @@ import dataclasses
 import glob
 import hashlib
 import json
-import os
 import pathlib
 
 import numpy as np
@@ -39,8 +38,8 @@ class CVResult:
     out: pathlib.Path
 
     def summary(self):
-        """dict: average best lowest std (accuracy over folds), uar, macro_f1, n, protocol, per_class, …; and what
-        `statistics.report` adds: intervals, calibration, most confused pairs, the spread over actors."""
+        """dict: average best lowest std (accuracy over folds), uar, macro_f1, n, protocol, per_class, …, with what
+        `significance.report` adds: intervals, calibration, most confused pairs, accuracy by actor."""
         numbers = metrics.summarise(self.predictions, self.classes, **self.about)
         return numbers | significance.report(self.predictions, self.classes, self.about["protocol"])
 
@@ -65,37 +64,34 @@ def cross_validate(
 ):
     """Trains and tests one model on every fold, writing each as it is finished.
 
-    A finished fold is never trained again, and a fold killed half-way goes on with its last saved epoch, to the same
-    end. A folder that holds another configuration's folds is put aside, as `<out>.<key>`, and taken back when that
-    configuration returns.
+    A finished fold is never trained again; a killed one goes on from its last saved epoch, to the same end. A folder
+    that holds another configuration's folds is set aside as `<out>.<key>`, and taken back when that one returns.
 
     Args:
         features: FeatureSet.
         model: "video", "audio" or "fusion".
         protocol, n_folds, seed: as in `ravdess.folds`; the seed also sets weights and shuffling.
         max_folds: stop after so many folds; None runs all.
-        out: folder for config.json, preprocessing.json (where the features say how they were made),
-            fold_<k>/{history.csv,predictions.csv,model.keras} and summary.json; by default
-            runs/<model>-<protocol>-<key> in the workspace.
+        out: folder for config.json, preprocessing.json, summary.json and
+            fold_<k>/{history.csv,predictions.csv,model.keras}; by default runs/<model>-<protocol>-<key>.
         train: TrainConfig. The number of epochs is fixed, or found on a part of the training rows: the test fold is
             predicted once, at the end.
-        video, audio: SubsystemConfig of each stream, the thesis' by default.
-        fusion: FusionConfig.
-        subsystems: {"video": folder, "audio": folder} of finished cross-validations on the same folds, where the
-            fusion's `encoders` come from them; a stream that is not named is trained first, into `out`/<stream>.
+        video, audio, fusion: SubsystemConfig, SubsystemConfig, FusionConfig; the thesis' by default.
+        subsystems: {"video": folder, "audio": folder} of finished cross-validations on the same folds that the
+            fusion's `encoders` come from; one that is not named is trained first, into `out`/<stream>.
         parts: list of (train, test) index arrays, folds of one's own; `protocol` is then only their name.
         progress: show a bar.
-        workers: folds trained side by side, in processes of one thread each. On a CPU two such processes do more than
-            one with two threads; an accelerator wants 1.
+        workers: folds trained in parallel, in processes of one thread each: on a CPU two of them do more than one with
+            two threads; an accelerator wants 1.
 
     Returns:
         CVResult.
 
     Raises:
-        ValueError: unknown model, a stream the features lack, folds that cannot be made, a class that a fold has no
-            training clip of, one actor or take on both sides, a feature that is no number, subsystems that were trained
-            on other folds; before anything is trained.
-        OSError: too little room on the disk; before anything is trained, or later with the finished folds kept.
+        ValueError: before anything is trained: unknown model, a modality the features lack, folds that cannot be made,
+            a class without training clips, an actor or take on both sides, a feature that is not finite, subsystems
+            trained on other folds.
+        OSError: too little room on the disk; finished folds are kept.
     """
     if model not in MODELS:
         raise ValueError(f"model is {model!r}; one of {', '.join(MODELS)}")
@@ -122,7 +118,7 @@ def cross_validate(
     )
     if own:
         settings["parts"] = [[_digest(rows) for rows in part] for part in parts]
-    wanted = _subsystems(features, settings)  # what the encoders come from, where they are not trained jointly
+    wanted = _subsystems(features, settings)  # those the encoders come from
     if wanted:
         settings["subsystems"] = {stream: configs.key(wanted[stream]) for stream in wanted}
     out = pathlib.Path(out or runtime.workspace() / "runs" / f"{model}-{protocol}-{configs.key(settings)}")
@@ -156,7 +152,7 @@ def _digest(rows):
 
 
 def _subsystems(features, settings):
-    """config.json's content of the subsystems that a fusion's encoders come from: {} where it is trained jointly."""
+    """config.json's content of the subsystems that a fusion's encoders come from: {} where it is end-to-end."""
     if not settings["fusion"] or settings["fusion"]["encoders"] == "end-to-end":
         return {}
     streams = MODELS["fusion"]
@@ -169,7 +165,7 @@ def _subsystems(features, settings):
 
 
 def _parameters(features, settings, out):
-    """Number of trained parameters, from the summary where there is one: building a model takes a moment."""
+    """Number of trained parameters, from the summary where there is one."""
     if (out / "summary.json").is_file():
         return json.loads((out / "summary.json").read_text())["parameters"]
     from helpers.training import fold
@@ -191,7 +187,7 @@ def load(out):
 
 
 def _claim(out, settings):
-    """Makes `out` this configuration's folder; another configuration's folds are put aside, never reused or lost."""
+    """Makes `out` this configuration's folder; another configuration's folds are set aside, never reused or lost."""
     if (out / "config.json").is_file():
         stored = configs.read(out / "config.json")
         if stored == settings:
@@ -246,6 +242,5 @@ def _collect(out, n_folds, settings, parameters):
 
 
 def _write_json(path, value):
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(value, indent=1) + "\n")
-    os.replace(temporary, path)
+    with runtime.replacing(path) as file:
+        file.write(f"{json.dumps(value, indent=1)}\n".encode())

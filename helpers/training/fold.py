@@ -1,7 +1,6 @@
-"""One fold: trained on its training rows, resumable epoch by epoch, and its test rows predicted once."""
+"""One fold: trained on its training rows, resumable after each epoch, its test rows predicted once."""
 
 import json
-import os
 import pathlib
 import shutil
 import time
@@ -17,7 +16,7 @@ STATE_EVERY = 10  # seconds of training that a kill may cost at the most, and an
 
 
 def run(features, settings, streams, train_rows, test_rows, k, folder, subsystems, bar):
-    """Trains, predicts, and leaves `folder` complete or not at all.
+    """Trains and predicts one fold, and leaves `folder` complete or not at all.
 
     Args:
         features: FeatureSet.
@@ -30,7 +29,7 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, subsystem
         bar: tqdm, moved once an epoch.
 
     Raises:
-        OSError: the fold could not be saved; what it learnt is kept where there is room for it.
+        OSError: the fold could not be saved; its last state is kept where there is room for it.
     """
     import pandas as pd
 
@@ -41,55 +40,47 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, subsystem
     if subsystems:
         take_encoders(network, {stream: path / f"fold_{k}" for stream, path in subsystems.items()}, settings)
     network = compile_or_reuse(network, train, train.epochs * -(-len(fit_rows) // train.batch_size))
-    watch = ResumeCallback(folder.with_name(f".{folder.name}.state.npz"), k, bar, train.patience)
+    resume = ResumeCallback(folder.with_name(f".{folder.name}.state.npz"), k, bar, train.patience)
     # Sequences cut to their batch's longest are new shapes to compile: JAX gains by it, TensorFlow on a GPU does not.
     trim = keras.config.backend() == "jax"
     batches = features.batches(fit_rows, train.batch_size, streams, seed=seed, trim=trim, train=train)
-    begun = watch.go_on(network, batches)
+    begun = resume.restore(network, batches)
     network.fit(
         batches,
         epochs=train.epochs,
         initial_epoch=min(begun, train.epochs),
         validation_data=features.batches(held_rows, 256, streams, train=train) if len(held_rows) else None,
         shuffle=False,  # the batches shuffle themselves
-        callbacks=[watch],
+        callbacks=[resume],
         verbose=0,
     )
-    watch.back_to_best()
+    resume.restore_best()
     size = 256 - 256 % runtime.devices()  # only the last batch may be filled up, and is cut off again
     batches = features.batches(test_rows, size, streams, labels=False)
     probabilities = network.predict(batches, verbose=0)[: len(test_rows)]  # (n, C)
-    predictions = pd.DataFrame(
-        {
-            "clip_id": features.clip_id[test_rows],
-            "actor": features.actor[test_rows],
-            "label": features.label[test_rows],
-            "prediction": probabilities.argmax(axis=1),
-            "fold": k,
-        }
-    )
-    for number, name in enumerate(features.classes):
-        predictions[f"p_{name}"] = probabilities[:, number]
+    columns = {name: getattr(features, name)[test_rows] for name in ("clip_id", "actor", "label")}
+    columns |= {"prediction": probabilities.argmax(axis=1), "fold": k}
+    predictions = pd.DataFrame(columns | {f"p_{name}": p for name, p in zip(features.classes, probabilities.T)})
     try:
-        _save(folder, network, predictions, pd.DataFrame(watch.rows))
+        _save(folder, network, predictions, pd.DataFrame(resume.rows))
     except OSError as error:
-        watch.save()
+        resume.save()
         raise OSError(
             error.errno,
-            f"fold {k} could not be saved: {error.strerror or error}. Finished folds are kept, and so is what this one "
-            f"learnt, if there was room: make room at {folder.parent} and run the same again",
+            f"fold {k} could not be saved: {error.strerror or error}. Finished folds are kept, and this one's state if "
+            f"there was room: make room at {folder.parent} and run the same again",
         ) from error
-    watch.path.unlink(missing_ok=True)
+    resume.path.unlink(missing_ok=True)
 
 
 def _save(folder, network, predictions, history):
-    """The fold's folder, complete or not at all."""
+    """Writes the fold's folder, complete or not at all."""
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir(parents=True)
         history.to_csv(temporary / "history.csv", index=False)
-        # Saved through a model that was never compiled: the optimiser's state would triple the file.
+        # Through a model that was never compiled: the optimiser's state would triple the file.
         keras.Model(network.input, network.output, name=network.name).save(temporary / "model.keras")
         predictions.to_csv(temporary / "predictions.csv", index=False)
         shutil.rmtree(folder, ignore_errors=True)
@@ -106,13 +97,7 @@ def parameters(features, settings):
 
 
 def take_encoders(network, folders, settings):
-    """Gives a fusion the encoders of trained subsystems, and freezes them where the configuration says so.
-
-    Args:
-        network: the fusion, not compiled.
-        folders: {stream: a finished fold's folder}, trained on the same rows.
-        settings: config.json's content.
-    """
+    """Copies the encoders of trained subsystems, {stream: finished fold's folder}, into a fusion; frozen if so set."""
     for stream, folder in folders.items():
         trained = {layer.name: layer for layer in keras.saving.load_model(folder / "model.keras").layers}
         for layer in network.layers:
@@ -121,21 +106,16 @@ def take_encoders(network, folders, settings):
                 layer.trainable = settings["fusion"]["encoders"] != "frozen"
 
 
-_last = {}  # the network that was trained last, compiled, and what it was compiled for
+_last = {}  # the network that was compiled last, and what for
 
 
 def compile_or_reuse(network, train, steps):
-    """The network to train: `network` compiled or, if its like was trained before, that one with `network`'s values.
+    """Compiles a network for a training of `steps` batches, or reuses the last one if it has the same architecture.
 
     Compiling takes seconds, and the folds of a cross-validation differ in values alone.
 
-    Args:
-        network: keras.Model with its first weights, not compiled.
-        train: TrainConfig.
-        steps: batches of the whole training.
-
     Returns:
-        keras.Model, compiled, all of whose variables are as if it had just been made.
+        keras.Model, compiled, with `network`'s initial weights and a fresh optimiser.
     """
     made_of = (network.to_json(), [layer.trainable for layer in network.layers], train, steps, runtime.devices())
     if _last.get("made_of") != made_of:
@@ -156,14 +136,14 @@ def compile_or_reuse(network, train, steps):
 
 
 def loss(train):
-    """The cross-entropy (2.11) for labels as `FeatureSet.batches` gives them."""
+    """Cross-entropy (2.11) for the labels that `FeatureSet.batches` gives."""
     if train.mixup or train.label_smoothing:
         return keras.losses.CategoricalCrossentropy(label_smoothing=train.label_smoothing)
     return "sparse_categorical_crossentropy"
 
 
 def optimiser(train, steps):
-    """The configured optimiser for a training of `steps` batches in all."""
+    """The configured optimiser, its learning rate schedule over `steps` batches."""
     rate = train.learning_rate
     if train.schedule == "cosine":
         rising = round(train.warm_up * steps)
@@ -180,44 +160,40 @@ def optimiser(train, steps):
 
 def build(features, rows, settings):
     """The configured model in the configured precision, its normalisation fitted on `rows`."""
+    streams = [stream for stream in ("video", "audio") if settings[stream]]
+    normalisation = {stream: features.normalisation(rows, stream) for stream in streams}
+    dims = {stream: getattr(features, stream).shape[-1] for stream in streams}
+    return assemble(settings, dims, normalisation, settings["train"]["precision"])
+
+
+def assemble(settings, dims, normalisation, precision="float32"):
+    """Builds the configured model.
+
+    Args:
+        settings: config.json's content.
+        dims: {stream: features a frame} of the modalities it takes.
+        normalisation: {stream: (mean, variance)}, each (dim,).
+        precision: Keras' dtype policy.
+
+    Returns:
+        keras.Model, not compiled.
+    """
+    kind, options = settings["model"], {"n_classes": len(settings["classes"])}
+    parts = {stream: SubsystemConfig(**settings[stream]) for stream in dims}
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(settings["train"]["precision"])
+    keras.config.set_dtype_policy(precision)
     try:
-        return _build(features, rows, settings)
+        if kind == "fusion":
+            options |= {"fusion": FusionConfig(**settings["fusion"]), "normalisation": normalisation}
+            return models.fusion_model(dims["video"], dims["audio"], **parts, **options)
+        make = models.video_subsystem if kind == "video" else models.audio_subsystem
+        return make(dims[kind], parts[kind], normalisation=normalisation[kind], **options)
     finally:
         keras.config.set_dtype_policy(before)
 
 
-def _build(features, rows, settings):
-    streams = [stream for stream in ("video", "audio") if settings[stream]]
-    normalisation = {stream: features.normalisation(rows, stream) for stream in streams}
-    return assemble(settings, {stream: getattr(features, stream).shape[-1] for stream in streams}, normalisation)
-
-
-def assemble(settings, dims, normalisation):
-    """The configured model.
-
-    Args:
-        settings: config.json's content.
-        dims: {stream: numbers a frame} of the streams it knows.
-        normalisation: {stream: (mean, variance)}, each (dim,).
-
-    Returns:
-        keras.Model in Keras' current precision, not compiled.
-    """
-    kind, n_classes = settings["model"], len(settings["classes"])
-    parts = {stream: SubsystemConfig(**settings[stream]) for stream in dims}
-    if kind == "fusion":
-        fusion = FusionConfig(**settings["fusion"])
-        return models.fusion_model(
-            dims["video"], dims["audio"], **parts, fusion=fusion, n_classes=n_classes, normalisation=normalisation
-        )
-    make = models.video_subsystem if kind == "video" else models.audio_subsystem
-    return make(dims[kind], parts[kind], n_classes=n_classes, normalisation=normalisation[kind])
-
-
 def hold_out(features, rows, settings):
-    """Carves the validation part out of the training rows: by actor where the protocol is by actor."""
+    """Splits a validation part off the training rows, by actor where the protocol is speaker-independent."""
     share = settings["train"]["validation"]
     if not share:
         return rows, rows[:0]
@@ -232,10 +208,10 @@ def hold_out(features, rows, settings):
 
 
 class ResumeCallback(keras.callbacks.Callback):
-    """Keeps each epoch's numbers, moves the bar, stops where the held-out loss rises, and saves the state.
+    """Records each epoch, moves the bar, stops early, and saves the state to resume from.
 
-    Keras' BackupAndRestore forgets the epochs before it and the patience of EarlyStopping; a resumed fold must end as
-    one that was never broken off.
+    Keras' BackupAndRestore forgets the epochs before it and EarlyStopping's patience; a resumed fold must end as one
+    that was never interrupted.
     """
 
     def __init__(self, path, fold, bar, patience=0):
@@ -262,22 +238,19 @@ class ResumeCallback(keras.callbacks.Callback):
             self.save()
 
     def save(self):
-        """Writes all that the next epoch depends on."""
+        """Writes everything that the next epoch depends on."""
         arrays = {f"v{n}": np.asarray(v) for n, v in enumerate(self._variables())}
         arrays |= {f"w{n}": w for n, w in enumerate(self.best_weights or [])}
         about = {"rows": self.rows, "best": float(self.best), "since": self.since}
-        temporary = self.path.with_suffix(".tmp")
         try:
-            with open(temporary, "wb") as file:
+            with runtime.replacing(self.path) as file:
                 np.savez(file, about=np.array(json.dumps(about)), **arrays)
-            os.replace(temporary, self.path)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             warnings.warn(f"fold {self.fold} goes on, but its state could not be saved: {error}", stacklevel=2)
         self.saved = time.perf_counter()
 
-    def go_on(self, network, batches):
-        """Takes up the state an earlier process left: returns the number of epochs that are done."""
+    def restore(self, network, batches):
+        """Restores the state an earlier process saved; returns the number of epochs that are done."""
         self.set_model(network)
         if not self.path.is_file():
             return 0
@@ -295,11 +268,11 @@ class ResumeCallback(keras.callbacks.Callback):
         return 10**9 if stopped else len(self.rows)
 
     def _variables(self):
-        """The model's and the optimiser's, and the state of what draws at random."""
+        """The variables of the model, its random generators and its optimiser."""
         self.model.optimizer.build(self.model.trainable_variables)
         return [*self.model.variables, *self.model.optimizer.variables]
 
-    def back_to_best(self):
-        """With patience, the weights of the epoch with the lowest held-out loss."""
+    def restore_best(self):
+        """After early stopping, restores the weights of the epoch with the lowest validation loss."""
         if self.best_weights is not None:
             self.model.set_weights(self.best_weights)

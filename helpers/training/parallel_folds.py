@@ -1,7 +1,4 @@
-"""Folds trained side by side, each in a process of one thread.
-
-An RNN's matrices are small: two threads spend much of their time waiting for each other, two folds do not.
-"""
+"""Folds trained in parallel, each in a process of one thread: an RNN's matrices are too small for more."""
 
 import os
 import sys
