@@ -3,7 +3,7 @@
 import pathlib
 
 from helpers.plots import charts
-from helpers.plots.background import _BLUE, _GREY, _ORANGE, _box, _canvas, _wire
+from helpers.plots.background import BLUE, GREY, ORANGE, box, canvas, wire
 
 NOTEBOOKS = {  # number and title: place
     "00\nBackground": (1.3, 4.6),
@@ -28,30 +28,24 @@ FILES = {
 
 def suite():
     """The drawing: blue are notebooks, orange what each leaves for the next."""
-    ax = _canvas(None, 11, 5.2, (0.2, 14.6), (-1.9, 5.4))
+    ax = canvas(None, 11, 5.2, (0.2, 14.6), (-1.9, 5.4))
     for text, (x, y) in NOTEBOOKS.items():
-        _box(ax, x, y, text, 1.7, 1.05, _BLUE, size=9)
+        box(ax, x, y, text, 1.7, 1.05, BLUE, size=9)
     for text, (x, y) in FILES.items():
-        _box(ax, x, y, text, 1.9, 1.05 if "\n" in text else 0.6, _ORANGE, dashed=True, size=8)
-    _wire(ax, (2.15, 2.4), (2.95, 2.4))
+        box(ax, x, y, text, 1.9, 1.05 if "\n" in text else 0.6, ORANGE, dashed=True, size=8)
+    wire(ax, (2.15, 2.4), (2.95, 2.4))
     for y in (2.4, 0.8):
-        _wire(ax, (12.15, y), (12.55, y))
-    _wire(ax, (9.85, 0.8), (10.45, 0.8))
+        wire(ax, (12.15, y), (12.55, y))
+    wire(ax, (9.85, 0.8), (10.45, 0.8))
     for y in (4.0, 2.4, 0.8):
-        _wire(ax, (4.85, 2.4), (5.2, 2.4), (5.2, y), (5.55, y))
-        _wire(ax, (7.25, y), (7.95, y))
-        _wire(ax, (9.85, y), (10.15, y), (10.15, 2.4), (10.45, 2.4))
-    _wire(ax, (5.2, 0.8), (5.2, -0.8), (5.55, -0.8))
-    _wire(ax, (7.25, -0.8), (7.95, -0.8))
-    ax.text(1.3, 3.85, "stands alone: the equations", ha="center", fontsize=8, color=_GREY)
-    ax.text(
-        7.4,
-        -1.75,
-        "Each also runs alone: what an earlier one would have left (dashed) it then makes itself.",
-        ha="center",
-        fontsize=9,
-        color=_GREY,
-    )
+        wire(ax, (4.85, 2.4), (5.2, 2.4), (5.2, y), (5.55, y))
+        wire(ax, (7.25, y), (7.95, y))
+        wire(ax, (9.85, y), (10.15, y), (10.15, 2.4), (10.45, 2.4))
+    wire(ax, (5.2, 0.8), (5.2, -0.8), (5.55, -0.8))
+    wire(ax, (7.25, -0.8), (7.95, -0.8))
+    ax.text(1.3, 3.85, "stands alone: the equations", ha="center", fontsize=8, color=GREY)
+    note = "Each also runs alone: what an earlier one would have left (dashed) it then makes itself."
+    ax.text(7.4, -1.75, note, ha="center", fontsize=9, color=GREY)
     return ax
 
 

@@ -1,4 +1,4 @@
-"""A page for one's own clips: drop one or record one, see what the model says and where it looked.
+"""A page for your own clips: drop one or record one, see what the model predicts and where its attention lay.
 
     python -m helpers.predict.app MODEL [--fold N] [--host 127.0.0.1] [--port N]
 
@@ -23,44 +23,37 @@ QUEUE = 100  # answers that may wait; the next is told to come back
 INTRODUCTION = f"""# What does this face and voice express?
 
 Drop a clip in which one person speaks, or record one: up to {uploads.MOST_SECONDS} s and \
-{uploads.MOST_BYTES >> 20} MB. It is looked at on the machine that serves this page, and deleted when it is answered.
+{uploads.MOST_BYTES >> 20} MB. It is processed on the machine that serves this page, and deleted when it is answered.
 """
 
 LIMITS = """**What this cannot do.** The model has learnt acted emotions. RAVDESS' are those of 24 North American \
-actors, who speak two sentences in English in a studio. It names the emotion that an actor would have meant by such a \
-face and such a voice; what a person feels it does not know. Other faces, ages, accents, languages, cameras and rooms \
-it has never met, and it is more often wrong there than its accuracy says. Do not use it to decide anything about \
-anybody. In the European Union, inferring the emotions of people at work or in education is prohibited, except for \
-medical or safety reasons (Regulation (EU) 2024/1689, Article 5(1)(f))."""
+actors, who speak two sentences in English in a studio. It predicts the emotion that an actor would have meant by \
+such a face and such a voice; what a person feels it does not know. Other faces, ages, accents, languages, cameras and \
+rooms were not in its training, and it is more often wrong there than its accuracy says. Do not use it to decide \
+anything about anybody. In the European Union, inferring the emotions of people at work or in education is prohibited, \
+except for medical or safety reasons (Regulation (EU) 2024/1689, Article 5(1)(f))."""
 
 
 def answer(path, predictor):
-    """One clip's answer as HTML that holds all it shows, so that no file of it stays anywhere.
-
-    Args:
-        path: of the clip.
-        predictor: Predictor.
-
-    Returns:
-        str. What is wrong with a clip is an answer too.
-    """
+    """One clip's answer as HTML that holds everything it shows: no file of it is kept. A refusal is an answer too."""
     name = pathlib.PurePath(path).name
     try:
         uploads.check(path)
-        found = predictor.predict(path)
+        prediction = predictor.predict(path)
         with tempfile.TemporaryDirectory() as folder:
-            film = playback.write(path, found, pathlib.Path(folder) / "answer.mp4").read_bytes()
-        picture = predictions.png(predictions.overview(found))
+            video = playback.write(path, prediction, pathlib.Path(folder) / "answer.mp4").read_bytes()
+        picture = predictions.png(predictions.overview(prediction))
     except ClipError as error:
         return _refusal(f"No answer. {error}")
     except Exception:
         traceback.print_exc()
-        return _refusal(f"{name}: something went wrong here, and the server's window says what. Try another clip.")
-    remarks = "".join(f"<li>{html.escape(remark)}</li>" for remark in found.warnings)
+        return _refusal(f"{name}: something went wrong here; the server's log has the details. Try another clip.")
+    remarks = [] if prediction.confident else ["The model abstains: it is not confident enough to predict an emotion."]
+    remarks = "".join(f"<li>{html.escape(remark)}</li>" for remark in remarks + prediction.warnings)
     return (
-        f'<div class="answer"><h2>{html.escape(found.sentence)}</h2><p>{html.escape(name)}</p>'
-        f'<video controls width="100%" src="{_inline("video/mp4", film)}"></video>'
-        f'<img width="100%" alt="Faces, sound and probabilities" src="{_inline("image/png", picture)}">'
+        f'<div class="answer"><h2>{html.escape(prediction.sentence)}</h2><p>{html.escape(name)}</p>'
+        f'<video controls width="100%" src="{_inline("video/mp4", video)}"></video>'
+        f'<img width="100%" alt="Faces, waveform and probabilities" src="{_inline("image/png", picture)}">'
         f"<ul>{remarks}</ul></div>"
     )
 
@@ -73,28 +66,20 @@ def _refusal(sentence):
     return f'<div class="refusal" role="alert"><p>{html.escape(sentence)}</p></div>'
 
 
-def build(predictor, desk):
-    """The page.
-
-    Args:
-        predictor: Predictor.
-        desk: uploads.Desk that hears of the uploads.
-
-    Returns:
-        gradio.Blocks with a queue, in which one clip at a time is answered.
-    """
+def build(predictor, registry):
+    """The page: gradio.Blocks with a queue, which answers one clip of the UploadRegistry at a time."""
     gradio = _gradio()
 
     def reply(upload):
         # A file component gives the file, a video component the file under its name.
         path = (upload.get("video") or upload).get("path") if isinstance(upload, dict) else None
         try:
-            with desk.lend(path) as clip:
+            with registry.lend(path) as clip:
                 return answer(clip, predictor), None
         except ClipError as error:
             return _refusal(f"No answer. {error}"), None
 
-    # Raw payloads: the desk, not Gradio, says which paths may be read.
+    # Raw payloads: the registry, not Gradio, says which paths may be read.
     options = {"preprocess": False, "concurrency_limit": 1, "concurrency_id": "clips"}
     # An upload that nobody asks about, from a page closed too early, is gone within the hour.
     about = {"title": "What does this face and voice express?", "delete_cache": (600, 3000)}
@@ -118,12 +103,10 @@ def build(predictor, desk):
 
 
 def serve(predictor, host="127.0.0.1", port=None, wait=True):
-    """Serves the page.
+    """Serves the page for a Predictor; by default this machine alone can reach it.
 
     Args:
-        predictor: Predictor.
-        host: address to listen on; by default this machine alone can reach it.
-        port: to listen on; None takes the first free one from 7860 on.
+        host, port: to listen on; port None takes the first free one from 7860 on.
         wait: False returns at once.
 
     Returns:
@@ -131,21 +114,13 @@ def serve(predictor, host="127.0.0.1", port=None, wait=True):
     """
     from starlette.middleware import Middleware
 
-    desk, gradio = uploads.Desk(), _gradio()
-    page = build(predictor, desk)
-    fonts = ["system-ui", "sans-serif"]  # no font server hears of who opens the page
-    _, address, _ = page.launch(
-        server_name=host,
-        server_port=port,
-        share=False,
-        ssr_mode=False,
-        quiet=True,
-        prevent_thread_lock=True,
-        max_file_size=uploads.MOST_BYTES,
-        footer_links=[],
-        theme=gradio.themes.Default(font=fonts, font_mono=["monospace"]),
-        app_kwargs={"middleware": [Middleware(desk.watch)]},
-    )
+    registry = uploads.UploadRegistry()
+    page = build(predictor, registry)
+    # The reader's own fonts: no font server hears of who opens the page.
+    theme = _gradio().themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
+    private = {"share": False, "ssr_mode": False, "quiet": True, "prevent_thread_lock": True, "footer_links": []}
+    private |= {"max_file_size": uploads.MOST_BYTES, "app_kwargs": {"middleware": [Middleware(registry.watch)]}}
+    _, address, _ = page.launch(server_name=host, server_port=port, theme=theme, **private)
     print(f"Open {address} in a browser; Ctrl+C ends it.", flush=True)
     if wait:
         page.block_thread()
@@ -153,9 +128,8 @@ def serve(predictor, host="127.0.0.1", port=None, wait=True):
 
 
 def _gradio():
-    """Gradio, told to keep to itself: no statistics, no record of answers in the browser."""
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["GRADIO_RUN_HISTORY"] = "False"
+    """Gradio without its statistics and its record of answers in the browser."""
+    os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_RUN_HISTORY": "False"}
     try:
         import gradio
     except ImportError as error:

@@ -1,28 +1,37 @@
-"""A trained model, ready to answer: the networks of its folds as one."""
+"""Finished cross-validations as models that answer: the folds' networks as one, and a fusion's subsystems."""
 
 import dataclasses
 import functools
+import json
 import logging
+import pathlib
 import threading
 
 import numpy as np
 
+from helpers import config
+from helpers.config import AudioConfig, VideoConfig
 from helpers.evaluation import calibration
+from helpers.features.clip import Preprocessing
 from helpers.training import cross_validation
+
+DEFAULT_THRESHOLD = 0.5  # where there are no predictions to take one from
+
+# TensorFlow takes several models that are compiled once each for one that is compiled again and again.
+logging.getLogger("tensorflow").addFilter(lambda record: "triggered tf.function retracing" not in record.getMessage())
 
 
 @dataclasses.dataclass(frozen=True)
 class FoldEnsemble:
-    """One model.
+    """A trained model: one network that takes the weights of each of its folds in turn.
 
     Attributes:
-        settings: config.json's content.
-        summary: summary.json's content.
-        folds: the numbers of the folds that are here.
-        weights: a list of float32 arrays for each, as the network's `get_weights` gives them.
-        network: keras.Model that takes them, one fold's after the other.
-        temperature: that makes its confidence believable, see `calibration`; None where it could not be fitted.
-        threshold: confidence above which an answer counts as sure.
+        settings, summary: contents of config.json and summary.json.
+        folds: the folds' numbers.
+        weights: for each fold a list of float32 arrays, as the network's `get_weights` gives them.
+        network: keras.Model.
+        temperature: calibrates its probabilities (see `calibration`); None where it could not be fitted.
+        threshold: the model abstains where its largest probability is not above it.
     """
 
     settings: dict
@@ -32,58 +41,46 @@ class FoldEnsemble:
     network: object
     temperature: float | None
     threshold: float
-    _one_at_a_time: object = dataclasses.field(default_factory=threading.Lock, repr=False)
+    _lock: object = dataclasses.field(default_factory=threading.Lock, repr=False)
     _held: list = dataclasses.field(default_factory=lambda: [None], repr=False)  # the weights that the network holds
 
     @property
     def streams(self):
-        """The streams it needs."""
+        """The modalities it needs."""
         return cross_validation.MODELS[self.settings["model"]]
 
     @functools.cached_property
-    def _looking(self):
+    def _with_attention(self):
         from helpers.models import subsystems
 
         return subsystems.attention_of(self.network)
 
     def answer(self, inputs):
-        """The mean of the folds' answers, each at the model's temperature.
-
-        Args:
-            inputs: {"video": (n, Tv, D), "video_length": (n,), …}, the streams it needs.
+        """The mean of the folds' answers to {"video": (n, Tv, D), "video_length": (n,), …}, each at its temperature.
 
         Returns:
-            (probabilities, attention): float64 (n, C), and {stream: float32 (n, T)} of the streams with attention.
+            (probabilities, attention): float64 (n, C), and {modality: float32 (n, T)} of those with attention.
         """
         answers = []
-        with self._one_at_a_time:  # one network serves all folds
+        with self._lock:  # one network serves all folds
             for weights in self.weights:
                 if self._held[0] is not weights:
                     self.network.set_weights(weights)
                     self._held[0] = weights
                 # Compiled once a shape, and without the making of a data set that `predict` costs each time.
-                answers.append(self._looking.predict_on_batch(inputs))
+                answers.append(self._with_attention.predict_on_batch(inputs))
+        means = {name: np.mean([np.asarray(answer[name]) for answer in answers], axis=0) for name in answers[0]}
+        means.pop("emotion")
         probabilities = [calibration.apply(answer["emotion"], self.temperature or 1.0) for answer in answers]
-        looks = {name.removesuffix("_attention") for name in answers[0] if name != "emotion"}
-        attention = {s: np.mean([np.asarray(answer[f"{s}_attention"]) for answer in answers], axis=0) for s in looks}
-        return np.mean(probabilities, axis=0), attention
+        return np.mean(probabilities, axis=0), {s.removesuffix("_attention"): mean for s, mean in means.items()}
 
 
 def network(settings, dims):
-    """A model of the configured shape, in float32 whatever it was trained in.
-
-    Args:
-        settings: config.json's content.
-        dims: {stream: numbers a frame}, at least of the model's streams.
-
-    Returns:
-        keras.Model, not compiled, with weights that mean nothing.
-    """
+    """An untrained keras.Model as config.json describes it, in float32, for features of {modality: numbers a frame}."""
     import keras
 
     from helpers.training import fold
 
-    logging.getLogger("tensorflow").addFilter(_is_news)
     dims = {stream: dims[stream] for stream in cross_validation.MODELS[settings["model"]]}
     normalisation = {s: (np.zeros(dim, "float32"), np.ones(dim, "float32")) for s, dim in dims.items()}
     before = keras.config.dtype_policy()
@@ -94,6 +91,89 @@ def network(settings, dims):
         keras.config.set_dtype_policy(before)
 
 
-def _is_news(record):
-    # TensorFlow takes several models that are compiled once each for one that is compiled again and again.
-    return "triggered tf.function retracing" not in record.getMessage()
+def load_with_subsystems(folder, fold=None):
+    """Loads a run's model, of one fold or of all, and for a fusion its subsystems' where they lie beside it.
+
+    Returns:
+        (models, preprocessing, warnings): {kind: FoldEnsemble}, the run's own first; Preprocessing; list of sentences.
+
+    Raises:
+        FileNotFoundError: no finished cross-validation.
+        ValueError: no such fold, or the networks do not fit the preprocessing.
+    """
+    folder = pathlib.Path(folder)
+    preprocessing, warnings = preprocessing_of(folder), []
+    model = _load(folder, preprocessing, fold)
+    models = {model.settings["model"]: model}
+    if preprocessing.assumed:
+        warnings.append(f"{folder.name} does not say how its features were made: the thesis' preprocessing is assumed.")
+    for stream in model.streams if "fusion" in models else ():
+        place = _subsystem_folder(folder, stream)
+        why = _mismatch(folder, place, fold) if place else "is not beside it"
+        if why:
+            warnings.append(f"The fusion's {stream} subsystem {why}: no probabilities of {stream} alone.")
+        else:
+            models[stream] = _load(place, preprocessing, fold)
+    return models, preprocessing, warnings
+
+
+def _load(folder, preprocessing, fold):
+    """The FoldEnsemble of one run's folder.
+
+    Temperature and threshold come from test predictions of networks that had not seen the clips: those of all folds,
+    or for one fold's model those of the others, which it was trained on but which answered as it would.
+    """
+    predictions = cross_validation.load(folder).predictions
+    settings, summary = config.read(folder / "config.json"), json.loads((folder / "summary.json").read_text())
+    there = sorted(predictions.fold.unique().tolist())
+    if fold is not None and fold not in there:
+        raise ValueError(f"{folder} has the folds {', '.join(map(str, there))}; there is no fold {fold}")
+    folds = tuple(there) if fold is None else (fold,)
+    model, weights = network(settings, preprocessing.dims), []
+    for number in folds:
+        try:
+            model.load_weights(folder / f"fold_{number}" / "model.keras")
+        except ValueError as error:
+            raise ValueError(
+                f"{folder} was trained on features that its preprocessing does not make, so that it cannot predict a "
+                f"clip: {' '.join(str(error).split())[:200]}"
+            ) from error
+        weights.append(model.get_weights())
+    others = predictions if len(folds) > 1 else predictions[predictions.fold != folds[0]]
+    temperature, threshold = None, DEFAULT_THRESHOLD
+    if len(others):
+        temperature = calibration.temperature(others, settings["classes"])
+        threshold = calibration.threshold(others, settings["classes"], temperature)
+    return FoldEnsemble(settings, summary, folds, weights, model, temperature, threshold)
+
+
+def preprocessing_of(folder):
+    """How the features of a finished run were made: Preprocessing, the thesis' where the run does not say."""
+    folder = cross_validation.load(folder).out
+    if (folder / "preprocessing.json").is_file():
+        return Preprocessing.of(json.loads((folder / "preprocessing.json").read_text()))
+    streams = cross_validation.MODELS[config.read(folder / "config.json")["model"]]
+    thesis = {"video": VideoConfig(), "audio": AudioConfig()}
+    return Preprocessing(**{stream: thesis[stream] for stream in streams}, assumed=True)
+
+
+def _subsystem_folder(folder, stream):
+    """In the fusion's folder, if its encoders came from there, else beside it: runs/demo/video-actor. Path or None."""
+    folder = folder.absolute()
+    places = [folder / stream, folder.with_name(folder.name.replace("fusion", stream))]
+    return next((place for place in places if place != folder and (place / "summary.json").is_file()), None)
+
+
+def _mismatch(fusion, subsystem, fold):
+    """Why the subsystem in a folder does not go with a fusion, "" where it does."""
+    results = [cross_validation.load(folder) for folder in (fusion, subsystem)]
+    if results[0].classes != results[1].classes:
+        return "has other emotions"
+    tables = [result.predictions[["clip_id", "label", "fold"]].sort_values("clip_id") for result in results]
+    first, second = (table[(table.fold == fold) | (fold is None)].to_numpy().tolist() for table in tables)
+    if first != second:
+        return "was trained on other folds"
+    made, other = preprocessing_of(fusion).as_dict(), preprocessing_of(subsystem).as_dict()
+    if any(other[name] and other[name] != made[name] for name in ("video", "vgg16", "audio")):
+        return "was trained on features that were made in another way"
+    return ""

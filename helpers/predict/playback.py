@@ -1,86 +1,67 @@
-"""A clip played back with its answer: the face's box, the bars of probability, attention under the waveform."""
+"""The annotated clip: the video with the face's box, bars of probability, attention over the waveform."""
 
 import itertools
-import os
 import pathlib
 
 import numpy as np
 
+from helpers import runtime
 from helpers.data import mp4
 from helpers.plots import predictions
-from helpers.predict.prediction import WORDS
 from helpers.video import decoding
 
-HEIGHT, PANEL, STRIP, BLANK = 360, 280, 110, 480  # px: pictures, bars beside, attention below; no pictures
-FOOT = 60  # px at the bottom, where a player lays its controls over the film
+HEIGHT, PANEL, STRIP, BLANK = 360, 280, 110, 480  # px: video, bars to its right, attention below; width without video
+FOOT = 60  # px at the bottom, where a player lays its controls over the video
 RATE, SLOW_RATE, LONG = 25, 10, 20.0  # frames a second, and of clips longer than so many seconds
-_DPI, _LIME, _BLUE, _RED = 100, (50, 205, 50), (31, 119, 180), (214, 39, 40)
+_DPI, _LIME, _RED = 100, (50, 205, 50), (214, 39, 40)
 
 
 def write(path, prediction, out):
-    """Writes the annotated clip.
+    """Writes the clip, annotated with its Prediction, as mp4 to `out`. Returns `out` as a pathlib.Path.
 
-    The box stands where the face was looked for: lime with a face, red where it was lost, thicker with more attention.
-    The bars are those of the window that stands at the time, and the line in the waveform is the time.
-
-    Args:
-        path: the clip.
-        prediction: its Prediction.
-        out: file to write, .mp4; it appears only when it is finished.
-
-    Returns:
-        out, as a pathlib.Path.
+    The box is lime where a face was found, red where it was lost, thicker with more attention. The bars are those of
+    the window at that time, and the line in the waveform is the time.
 
     Raises:
         ClipError: the clip can no longer be read.
     """
     out = pathlib.Path(out)
-    seconds = max(_length(prediction), 0.2)
+    sound = {} if prediction.samples is None else {"samples": prediction.samples, "rate": prediction.rate}
+    seconds = max(0.2, prediction.timeline[-1].end, len(sound["samples"]) / sound["rate"] if sound else 0)
     rate = RATE if seconds <= LONG else SLOW_RATE
-    shown = prediction.faces is not None
-    nothing = np.full((HEIGHT // 2, BLANK, 3), 245, dtype=np.uint8), 1.0
-    pictures = _pictures(path, rate) if shown else itertools.repeat(nothing, max(1, round(seconds * rate)))
-    part = out.with_name(f".{out.stem}.{os.getpid()}.part")
+    blank = np.full((HEIGHT // 2, BLANK, 3), 245, dtype=np.uint8), 1.0
+    count = max(1, round(seconds * rate))
+    frames = itertools.repeat(blank, count) if prediction.faces is None else _frames(path, rate)
     out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        first, scale = next(pictures)
-        size = (first.shape[1] + PANEL, first.shape[0] + STRIP + FOOT)
-        frames = _annotated(first, scale, pictures, prediction, seconds, rate)
-        sound = {} if prediction.samples is None else {"samples": prediction.samples, "rate": prediction.rate}
-        mp4.write(part, frames, size=size, fps=rate, **sound)
-        os.replace(part, out)
-    finally:
-        part.unlink(missing_ok=True)
+    first, scale = next(frames)
+    size = (first.shape[1] + PANEL, first.shape[0] + STRIP + FOOT)
+    annotated = _annotated(size, itertools.chain([(first, scale)], frames), prediction, seconds, rate)
+    with runtime.replacing(out) as file:
+        mp4.write(file.name, annotated, size=size, fps=rate, **sound)
     return out
 
 
-def _length(prediction):
-    ends = [prediction.timeline[-1].end]
-    if prediction.samples is not None:
-        ends.append(len(prediction.samples) / prediction.rate)
-    return max(ends)
-
-
-def _pictures(path, rate):
-    """Yields (uint8 (HEIGHT, W, 3), scale) at a steady rate."""
+def _frames(path, rate):
+    """Yields (uint8 (HEIGHT, W, 3), scale) at a constant rate."""
     for picture in decoding.resample_fps(path, rate):
         height, width = picture.gray.shape
         scale = HEIGHT / height
         yield decoding.resized(picture, (max(2, round(width * scale / 2) * 2), HEIGHT)), scale
 
 
-def _annotated(first, scale, rest, prediction, seconds, rate):
-    height, width = first.shape[:2]
-    panel, rows = _panel(prediction, height + STRIP)
-    strip, left, right = _strip(prediction, width, seconds)
-    canvas = np.full((height + STRIP + FOOT, width + PANEL, 3), 255, dtype=np.uint8)
-    canvas[:-FOOT] = np.concatenate([np.concatenate([first, strip]), panel], axis=1)
-    for number, (picture, zoom) in enumerate(itertools.chain([(first, scale)], rest)):
+def _annotated(size, frames, prediction, seconds, rate):
+    width, height = size[0] - PANEL, size[1] - STRIP - FOOT
+    canvas = np.full((*size[::-1], 3), 255, dtype=np.uint8)
+    canvas[height:-FOOT, :width], left, right = _strip(prediction, width, seconds)
+    shown = None
+    for number, (picture, scale) in enumerate(frames):
         time = number / rate
+        part = predictions.at(prediction, time)
+        if part is not shown:
+            canvas[:-FOOT, width:], shown = _panel(prediction, part, height + STRIP), part
         frame = canvas.copy()
         frame[:height, :width] = picture
-        _box(frame[:height, :width], prediction, time, zoom)
-        _bars(frame[:, width:], rows, predictions.at(prediction, time))
+        _box(frame[:height, :width], prediction, time, scale)
         x = round(left + (right - left) * min(time / seconds, 1.0))
         frame[height:-FOOT, x - 1 : x + 1] = _RED
         yield frame
@@ -100,33 +81,20 @@ def _box(picture, prediction, time, scale):
     cv2.rectangle(picture, (left, top), (right, bottom), colour, 1 + round(3 * share), cv2.LINE_AA)
 
 
-def _bars(panel, rows, part):
-    best = max(part.probabilities, key=part.probabilities.get)
-    for name, (top, bottom, left, right) in rows.items():
-        end = left + round((right - left) * part.probabilities[name])
-        panel[top:bottom, left:end] = _BLUE if name == best else (150, 150, 150)
-
-
-def _panel(prediction, height):
-    """The names with room for the bars: (picture, {name: (top, bottom, left, right) of its full bar})."""
-    names = list(prediction.probabilities)
+def _panel(prediction, part, height):
+    """The bars of a window: uint8 (height, PANEL, 3)."""
     figure, ax = _figure(PANEL, height, (0.36, 0.02, 0.58, 0.84))
-    ax.set(xlim=(0, 1), ylim=(len(names), 0), xticks=[], yticks=np.arange(len(names)) + 0.5, yticklabels=names)
+    predictions.bars(part.probabilities, ax)
+    ax.set(xticks=[], facecolor="0.95")
     ax.tick_params(length=0, labelsize=10)
-    ax.set_facecolor("0.95")
-    said = prediction.sentence if len(prediction.timeline) == 1 else f"in all {prediction.sentence}"
-    # Mathematical signs out of a name of one's own stay what they are: text.
-    ax.set_title(said.replace(": ", ":\n").replace("$", r"\$"), fontsize=11, x=0.2)
-    picture = _render(figure)
-    rows = {}
-    for number, name in enumerate(names):
-        (x0, y0), (x1, y1) = ax.transData.transform([(0, number + 0.85), (1, number + 0.15)])
-        rows[name] = (round(height - y1), round(height - y0), round(x0), round(x1))
-    return picture, rows
+    title = prediction.sentence if len(prediction.timeline) == 1 else f"whole clip: {prediction.sentence}"
+    # The reader's own names of emotions may hold signs that mean mathematics.
+    ax.set_title(title.replace(": ", ":\n").replace("$", r"\$"), fontsize=11, x=0.2)
+    return _render(figure)
 
 
 def _strip(prediction, width, seconds):
-    """Waveform and attention: (picture, left, right) with the places of the clip's begin and end."""
+    """Waveform and attention: (uint8 (STRIP, width, 3), left, right), the columns of the clip's start and end."""
     figure, ax = _figure(width, STRIP, (0.02, 0.22, 0.96, 0.74))
     if prediction.samples is not None:
         step = max(1, len(prediction.samples) // (4 * width))
@@ -136,8 +104,7 @@ def _strip(prediction, width, seconds):
     for stream, colour in (("audio", "C0"), ("video", "C1")):
         weights = prediction.attention.get(stream)
         if weights is not None:
-            curve = -1 + 2 * weights / weights.max()
-            label = f"attention to the {WORDS[stream]}"
+            label, curve = f"attention, {stream}", -1 + 2 * weights / weights.max()
             ax.plot(prediction.times[stream], curve, color=colour, linewidth=1.2, label=label)
     ax.set(xlim=(0, seconds), ylim=(-1.1, 1.8), yticks=[])  # the legend stands above
     ax.tick_params(labelsize=7)

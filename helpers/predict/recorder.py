@@ -1,11 +1,11 @@
-"""A clip of one's own in a notebook: from a path, an upload or the webcam."""
+"""Your own clip in a notebook: from a path, an upload or the webcam."""
 
 import base64
 import pathlib
 
 from helpers import runtime
 
-# Shows the camera, counts down, records, and gives the take back as text; the camera's light goes out with it.
+# Shows the camera, counts down, records, turns the camera off, and returns the recording as text.
 SCRIPT = """
 (async () => {
   const stream = await navigator.mediaDevices.getUserMedia({video: {width: 640, height: 480}, audio: true});
@@ -17,8 +17,8 @@ SCRIPT = """
     await view.play();
     const wait = seconds => new Promise(done => setTimeout(done, 1000 * seconds));
     for (let left = COUNTDOWN; left > 0; left--) { say.textContent = `Speak in ${left} …`; await wait(1); }
-    const recorder = new MediaRecorder(stream), pieces = [];
-    recorder.ondataavailable = event => pieces.push(event.data);
+    const recorder = new MediaRecorder(stream), chunks = [];
+    recorder.ondataavailable = event => chunks.push(event.data);
     const ended = new Promise(done => { recorder.onstop = done; });
     recorder.start();
     say.textContent = 'Recording: SECONDS s';
@@ -27,7 +27,7 @@ SCRIPT = """
     await ended;
     const reader = new FileReader();
     const read = new Promise(done => { reader.onload = done; });
-    reader.readAsDataURL(new Blob(pieces, {type: recorder.mimeType}));
+    reader.readAsDataURL(new Blob(chunks, {type: recorder.mimeType}));
     await read;
     return {type: recorder.mimeType, data: reader.result.split('base64,')[1]};
   } finally {
@@ -39,16 +39,12 @@ SCRIPT = """
 
 
 def clip(source, folder, seconds=4, countdown=2):
-    """A clip from where the reader says.
+    """The pathlib.Path of a clip: a file, an upload or a recording.
 
     Args:
         source: "upload" or "webcam", in Colab; anything else is a path.
-        folder: where an upload or a take is put.
-        seconds: of a take.
-        countdown: seconds before it begins.
-
-    Returns:
-        pathlib.Path of the clip.
+        folder: where an upload or a recording is put.
+        seconds, countdown: of a recording, and before it begins.
 
     Raises:
         FileNotFoundError: no such file; or nothing was uploaded.
@@ -63,27 +59,13 @@ def clip(source, folder, seconds=4, countdown=2):
         raise RuntimeError(
             f'"{source}" works in Colab only: set CLIP to the path of a file, or record on the page of `make app`'
         )
-    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     if source == "webcam":
         try:
-            return _record(pathlib.Path(folder), seconds, countdown)
+            return _record(folder, seconds, countdown)
         except Exception as error:  # no camera, no permission, another browser: each says so in its own words
             print(f"The webcam gave nothing ({error}). Choose a file instead.")
-    return _upload(pathlib.Path(folder))
-
-
-def _record(folder, seconds, countdown):
-    from google.colab import output
-
-    script = SCRIPT.replace("COUNTDOWN", str(int(countdown))).replace("SECONDS", str(float(seconds)))
-    take = output.eval_js(script, timeout_sec=seconds + countdown + 120)
-    ending = ".mp4" if "mp4" in take["type"] else ".webm"
-    path = folder / f"take{ending}"
-    path.write_bytes(base64.b64decode(take["data"]))
-    return path
-
-
-def _upload(folder):
     from google.colab import files
 
     uploaded = files.upload()
@@ -92,4 +74,14 @@ def _upload(folder):
     name, content = next(iter(uploaded.items()))
     path = folder / pathlib.PurePath(name).name
     path.write_bytes(content)
+    return path
+
+
+def _record(folder, seconds, countdown):
+    from google.colab import output
+
+    script = SCRIPT.replace("COUNTDOWN", str(int(countdown))).replace("SECONDS", str(float(seconds)))
+    recording = output.eval_js(script, timeout_sec=seconds + countdown + 120)
+    path = folder / ("take.mp4" if "mp4" in recording["type"] else "take.webm")
+    path.write_bytes(base64.b64decode(recording["data"]))
     return path

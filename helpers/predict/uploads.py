@@ -1,4 +1,4 @@
-"""What strangers send: looked at before it is decoded, and gone after the answer."""
+"""Uploads from anyone: checked before they are decoded, deleted after the answer."""
 
 import collections
 import contextlib
@@ -16,13 +16,9 @@ MOST_DECODED = MOST_SECONDS * 30 * 1920 * 1080  # pixels of all frames: two minu
 
 
 def check(path):
-    """Refuses what would take too long to answer, by reading the file's packets without decoding them.
+    """Raises ClipError for a file that is too long or too large, by reading its packets without decoding them.
 
-    Args:
-        path: the file. What cannot be opened at all passes: who decodes it says what is wrong with it.
-
-    Raises:
-        ClipError: too many bytes, too long, or too large; says how much, and how much may be.
+    A file that cannot be opened at all passes: decoding it says what is wrong with it.
     """
     import av
 
@@ -40,18 +36,15 @@ def check(path):
     if seconds > MOST_SECONDS:
         raise ClipError(f"{path.name}: {seconds:.0f} s long; at most {MOST_SECONDS} s can be answered here: cut it")
     if pixels > MOST_PIXELS or frames * pixels > MOST_DECODED:
-        raise ClipError(
-            f"{path.name}: {frames} pictures of {pixels / 1e6:.1f} million pixels; make it smaller or shorter, such as "
-            "1280 × 720"
-        )
+        much = f"{frames} frames of {pixels / 1e6:.1f} million pixels"
+        raise ClipError(f"{path.name}: {much}; make it smaller or shorter, such as 1280 × 720")
 
 
 def _extent(container):
-    """(seconds, pictures, pixels of a picture) of an open container, by its packets' own times."""
+    """(seconds, frames, pixels of a frame) of an open container, by its packets' own times."""
     video = container.streams.video[0] if container.streams.video else None
-    streams = [*([video] if video else ()), *container.streams.audio[:1]]
     first, last, frames = {}, 0.0, 0
-    for packet in container.demux(streams):
+    for packet in container.demux([*([video] if video else ()), *container.streams.audio[:1]]):
         if packet.pts is None:
             continue
         begin = float(packet.pts * packet.time_base)
@@ -63,8 +56,8 @@ def _extent(container):
     return last, frames, video.width * video.height if video else 0
 
 
-class Desk:
-    """Knows which uploads still wait for an answer, and deletes each after its last.
+class UploadRegistry:
+    """Counts which uploads still wait for an answer, and deletes each after its last.
 
     Two people may send the same clip, and the server keeps equal files once: a file is deleted when it was answered as
     often as it was sent, and never while another upload is on its way.
@@ -74,14 +67,11 @@ class Desk:
         self._lock, self._arriving, self._due = threading.Lock(), 0, collections.Counter()
 
     def watch(self, app):
-        """An ASGI app, of which every upload is counted: an upload's answer is the JSON list of its files."""
+        """Wraps an ASGI app so that its uploads are counted: an upload's answer is the JSON list of its files."""
 
         async def watched(scope, receive, send):
-            if (
-                scope["type"] != "http"
-                or scope["method"] != "POST"
-                or not scope["path"].rstrip("/").endswith("/upload")
-            ):
+            post = scope["type"] == "http" and scope["method"] == "POST"
+            if not post or not scope["path"].rstrip("/").endswith("/upload"):
                 return await app(scope, receive, send)
             status, body, sent = 0, b"", ()
 
@@ -101,11 +91,7 @@ class Desk:
 
     @contextlib.contextmanager
     def lend(self, path):
-        """The file for one answer.
-
-        Raises:
-            ClipError: no such file was uploaded here, or it was answered already.
-        """
+        """The file for one answer; ClipError where no such file was uploaded here, or it was answered already."""
         if self._due[str(path)] < 1:
             raise ClipError(f"{pathlib.PurePath(path).name}: is not here any more; drop it once again")
         try:

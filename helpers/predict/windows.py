@@ -1,4 +1,4 @@
-"""A long clip cut into windows, all of them slices of features that are made once."""
+"""Windows of a long clip, all of them slices of features that are computed once."""
 
 import dataclasses
 
@@ -13,12 +13,7 @@ AT_ONCE = 16  # windows that go through a network together, always as many: anot
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """A part of a clip; the whole of a short one.
-
-    Attributes:
-        start, end: seconds.
-        steps: {stream: slice of its steps}, the streams that say something here.
-    """
+    """A part of a clip, start and end in seconds, with {modality: slice of its steps} of those that can be used."""
 
     start: float
     end: float
@@ -26,77 +21,56 @@ class Window:
 
 
 def cut(clip):
-    """The windows of a clip.
+    """The list of Windows of a clip's features: one, of everything, for a clip of up to WHOLE seconds.
 
-    Args:
-        clip: ClipFeatures.
-
-    Returns:
-        list of Window: one, of everything, for a clip of up to WHOLE seconds; else as many of LENGTH seconds, evenly
-        spread over the clip, as have about HOP seconds between their starts. A window has no video where no frame of
-        it shows a face, no audio where it is silent, and neither of a stream that ends before its middle.
+    Else as many of LENGTH seconds, evenly distributed over the clip, as have about HOP seconds between their starts. A
+    window has no video where no frame of it shows a face, no audio where it is silent, and no modality that ends before
+    the window's middle.
     """
     longest = max(clip.seconds.values())
-    if in_one_piece(clip):
+    if longest <= WHOLE:
         return [Window(0.0, longest, {stream: slice(0, len(steps)) for stream, steps in clip.features.items()})]
-    starts = np.linspace(0, longest - LENGTH, 1 + int(np.ceil((longest - LENGTH) / HOP - 0.05)))
-    found = []
-    for start in starts.tolist():
+    parts = []
+    for start in np.linspace(0, longest - LENGTH, 1 + int(np.ceil((longest - LENGTH) / HOP - 0.05))).tolist():
         lasting = [stream for stream, seconds in clip.seconds.items() if seconds >= start + LENGTH / 2]
-        steps = {stream: {"video": _pictures, "audio": _sound}[stream](clip, start) for stream in lasting}
-        kept = {stream: part for stream, part in steps.items() if part}
-        found.append(Window(start, start + LENGTH, kept))
-    return found
+        steps = {stream: {"video": _frames, "audio": _mfcc}[stream](clip, start) for stream in lasting}
+        parts.append(Window(start, start + LENGTH, {stream: part for stream, part in steps.items() if part}))
+    return parts
 
 
-def in_one_piece(clip):
-    """True for a clip that is short enough to be answered as those of the training are."""
-    return max(clip.seconds.values()) <= WHOLE
-
-
-def _pictures(clip, start):
+def _frames(clip, start):
     first, stop = np.searchsorted(clip.times["video"], (start, start + LENGTH)).tolist()
-    first = min(first, max(0, stop - 1))  # frames far apart: the one that stands here
+    first = min(first, max(0, stop - 1))  # frames far apart: the one that is still shown
     stop = max(stop, first + 1)
     return slice(first, stop) if clip.faces.found[first:stop].any() else None
 
 
-def _sound(clip, start):
+def _mfcc(clip, start):
     config = clip.preprocessing.audio
     samples = clip.samples[int(start * clip.rate) : int((start + LENGTH) * clip.rate)]
     if np.abs(samples).max() < speech.SILENCE:
         return None
     begins = clip.times["audio"] - config.n_fft / 2 / config.rate
     first, stop = np.searchsorted(begins, (start - 1e-4, start + LENGTH)).tolist()
-    return slice(first, min(first + _sound_frames(LENGTH, config), stop)) if stop > first else None
+    return slice(first, min(first + _mfcc_frames(LENGTH, config), stop)) if stop > first else None
 
 
-def _sound_frames(seconds, config):
+def _mfcc_frames(seconds, config):
     return max(1, 1 + (int(seconds * config.rate) - config.n_fft) // config.hop_length)
 
 
 def sizes(preprocessing, whole):
-    """Fixed lengths to pad to, so that one compiled network serves all clips: {stream: steps}.
-
-    Args:
-        preprocessing: Preprocessing.
-        whole: True for a clip in one piece, False for windows.
-    """
+    """{modality: steps} to pad to, clips in one piece or windows, so that one compiled network serves all clips."""
     seconds, lengths = WHOLE if whole else LENGTH, {}
     if preprocessing.video:
         lengths["video"] = int(seconds * preprocessing.video.fps) + 2
     if preprocessing.audio:
-        lengths["audio"] = _sound_frames(seconds, preprocessing.audio)
+        lengths["audio"] = _mfcc_frames(seconds, preprocessing.audio)
     return lengths
 
 
-def batches(clip, windows, streams):
-    """The windows as a network's inputs.
-
-    Args:
-        clip: ClipFeatures.
-        windows: list of Window, each with all of the streams.
-        streams: those that the network knows.
+def batches(clip, parts, streams):
+    """Windows of a clip's features, each with all of a network's modalities, as the network's inputs.
 
     Yields:
         (inputs, n): right-padded as in `FeatureSet.inputs`, the first n rows being the next n windows; the rest of
@@ -104,36 +78,28 @@ def batches(clip, windows, streams):
     """
     import keras
 
-    whole = in_one_piece(clip)
+    whole = max(clip.seconds.values()) <= WHOLE
     at_once, lengths = 1 if whole else AT_ONCE, sizes(clip.preprocessing, whole)
-    for at in range(0, len(windows), at_once):
-        part = windows[at : at + at_once]
-        inputs = {}
+    for at in range(0, len(parts), at_once):
+        batch, inputs = parts[at : at + at_once], {}
         for stream in streams:
-            values = clip.features[stream]
-            parts = [values[window.steps[stream]] for window in part]
-            parts += [parts[0]] * (at_once - len(parts))
-            length = np.array([len(steps) for steps in parts], dtype=np.int32)
+            rows = [clip.features[stream][part.steps[stream]] for part in batch]
+            rows += [rows[0]] * (at_once - len(rows))
+            length = np.array([len(row) for row in rows], dtype=np.int32)
             padding = {"maxlen": max(lengths[stream], length.max()), "dtype": "float32", "padding": "post"}
-            inputs |= {stream: keras.utils.pad_sequences(parts, **padding), f"{stream}_length": length}
-        yield inputs, len(part)
+            inputs |= {stream: keras.utils.pad_sequences(rows, **padding), f"{stream}_length": length}
+        yield inputs, len(batch)
 
 
-def merge(attention, windows, stream, count):
-    """The windows' attention as one curve.
-
-    Args:
-        attention: (n, T), a row a window.
-        windows: the n Windows.
-        stream: whose attention it is.
-        count: steps of the whole clip.
+def merge(attention, parts, stream, count):
+    """The attention of {window's number: (T,)} as one curve over the `count` steps of the whole clip.
 
     Returns:
         float32 (count,): mean over the windows that hold a step, made to sum to 1; 0 where none does.
     """
     total, held = np.zeros(count), np.zeros(count)
-    for row, window in zip(attention, windows):
-        steps = window.steps[stream]
+    for number, row in attention.items():
+        steps = parts[number].steps[stream]
         total[steps] += row[: steps.stop - steps.start]
         held[steps] += 1
     mean = total / np.maximum(held, 1)

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 
 from helpers.evaluation import metrics
-from helpers.plots import charts
-from helpers.plots import clips as pictures
+from helpers.plots import charts, clips
 from helpers.training import cross_validation
 from helpers.video import faces
 
@@ -44,25 +43,25 @@ def _closed():
     plt.close("all")
 
 
-def test_every_picture_is_drawn_on_the_given_axes_and_returned():
+def test_every_figure_is_drawn_on_the_given_axes_and_returned():
     track = faces.FaceTrack(np.zeros((3, 48, 48, 3), np.uint8), np.ones(3, bool), np.ones((3, 4)), np.arange(3.0))
     table = pd.DataFrame({"actor": [1, 1, 2, 2]})
-    clips = types.SimpleNamespace(actor=[1, 1, 2, 2], label=[0, 1, 0, 1], classes=("calm", "happy"))
+    feature_set = types.SimpleNamespace(actor=[1, 1, 2, 2], label=[0, 1, 0, 1], classes=("calm", "happy"))
     summary = {"average": 0.5, "fold_accuracy": [0.4, 0.6], "chance": 0.2}
     predictions = table.assign(label=[0, 1, 0, 1], prediction=0, p_calm=[0.9, 0.6, 0.7, 1], p_happy=[0.1, 0.4, 0.3, 0])
     for draw in (
         lambda ax: charts.confusion(np.eye(2, dtype=int), ("calm", "happy"), ax),
         lambda ax: charts.curves(HISTORY, ax=ax),
-        lambda ax: pictures.gallery(track.frames, np.array([1, 1, 0]), ("calm", "happy", "sad"), ax=ax),
-        lambda ax: charts.folds(clips, [([0, 1], [2, 3]), ([2, 3], [0, 1])], ax),
+        lambda ax: clips.gallery(track.frames, np.array([1, 1, 0]), ("calm", "happy", "sad"), ax=ax),
+        lambda ax: charts.folds(feature_set, [([0, 1], [2, 3]), ([2, 3], [0, 1])], ax),
         lambda ax: charts.systems({"audio": summary}, {"audio": 0.7}, ax),
-        lambda ax: pictures.face_strip(track, ax=ax),
-        lambda ax: pictures.frames_with_boxes(list(np.zeros((3, 9, 9, 3), np.uint8)), track.boxes, track.times, ax=ax),
-        lambda ax: pictures.spectrogram(np.random.default_rng(0).normal(size=9000), 8000, ax),
-        lambda ax: pictures.waveform(np.zeros(100), 100, ax),
-        lambda ax: pictures.mfcc(np.random.default_rng(0).normal(size=(5, 13)), np.arange(5.0), ax),
-        lambda ax: pictures.attended_faces(track, np.array([0.2, 0.5, 0.3]), ax=ax),
-        lambda ax: pictures.attended_sound(np.zeros(100), 100, np.full(4, 0.25), np.arange(4.0), ax),
+        lambda ax: clips.face_strip(track, ax=ax),
+        lambda ax: clips.frames_with_boxes(list(np.zeros((3, 9, 9, 3), np.uint8)), track.boxes, track.times, ax=ax),
+        lambda ax: clips.spectrogram(np.random.default_rng(0).normal(size=9000), 8000, ax),
+        lambda ax: clips.waveform(np.zeros(100), 100, ax),
+        lambda ax: clips.mfcc(np.random.default_rng(0).normal(size=(5, 13)), np.arange(5.0), ax),
+        lambda ax: clips.attended_faces(track, np.array([0.2, 0.5, 0.3]), ax=ax),
+        lambda ax: clips.attended_sound(np.zeros(100), 100, np.full(4, 0.25), np.arange(4.0), ax),
         lambda ax: charts.reliability(predictions, ax),
         lambda ax: charts.by_actor(predictions, ax),
         lambda ax: charts.ablation(ABLATION, ax),
@@ -83,13 +82,13 @@ def test_the_curve_is_the_mean_of_the_folds_over_their_own_epochs():
 
 
 def test_the_folds_are_drawn_by_actor_and_by_emotion():
-    clips = types.SimpleNamespace(actor=[1, 1, 2, 2], label=[0, 1, 0, 1], classes=("calm", "happy"))
-    ax = charts.folds(clips, [([2, 3], [0, 1]), ([0, 1], [2, 3])])
+    feature_set = types.SimpleNamespace(actor=[1, 1, 2, 2], label=[0, 1, 0, 1], classes=("calm", "happy"))
+    ax = charts.folds(feature_set, [([2, 3], [0, 1]), ([0, 1], [2, 3])])
     assert [text.get_text() for text in ax.get_xticklabels()] == ["actor 1", "actor 2", "", "calm", "happy"]
     assert [text.get_text() for text in ax.texts] == ["2", "0", "1", "1", "0", "2", "1", "1"]
 
 
-def test_the_confusion_picture_shows_per_cent_of_each_true_emotion():
+def test_the_confusion_matrix_shows_per_cent_of_each_true_emotion():
     predictions = pd.DataFrame({"label": [0, 0, 0, 1], "prediction": [0, 0, 1, 1]})
     ax = charts.confusion(metrics.confusion(predictions, ("calm", "happy")), ("calm", "happy"))
     assert [text.get_text() for text in ax.texts] == ["67", "33", "0", "100"]
@@ -105,13 +104,13 @@ def test_an_ablation_shows_each_row_with_its_deviation_and_the_published_number(
     assert alone.get_legend() is None and alone.get_xlabel().endswith("one fold")
 
 
-def test_the_best_folds_picture_says_that_it_is_the_best_and_what_the_average_is():
+def test_the_best_folds_figure_says_that_it_is_the_best_and_what_the_average_is():
     predictions = pd.DataFrame({"label": [0, 1, 0, 1], "actor": [1, 1, 2, 2], "p_calm": 0.5, "p_happy": 0.5})
     ax = charts.best_fold(result(predictions), title="without attention")
     assert ax.get_title() == "without attention\nbest fold (2): 100.0 % · average 75.0 %"
     assert [text.get_text() for text in ax.texts] == ["100", "0", "0", "100"], "of that fold's clips alone"
 
 
-def test_a_picture_is_saved_as_png(tmp_path):
+def test_a_figure_is_saved_as_png(tmp_path):
     path = charts.save(charts.curves(HISTORY), tmp_path / "deep" / "curve.png")
     assert path.read_bytes().startswith(b"\x89PNG")

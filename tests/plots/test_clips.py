@@ -4,7 +4,7 @@ import numpy as np
 from helpers.audio import descriptors
 from helpers.beyond import recipe
 from helpers.config import AudioConfig
-from helpers.plots import charts
+from helpers.plots import charts, clips
 
 SOUND = AudioConfig(**recipe.SOUND)
 TIMES = np.arange(SOUND.rate) / SOUND.rate
@@ -13,7 +13,7 @@ VOICE = 0.1 * sum(np.sin(2 * np.pi * n * 150 * TIMES) / n for n in range(1, 20))
 
 def test_the_pitch_is_drawn_in_hz_at_the_times_of_its_frames(tmp_path):
     values, times = descriptors.features(VOICE, SOUND.rate, SOUND)
-    ax = descriptors.contours(values, times, SOUND)
+    ax = clips.contours(values, times, SOUND)
     pitch, energy = (axes.lines[0] for axes in ax.figure.axes[1:])
     assert abs(np.nanmedian(pitch.get_ydata()) - 150) < 3
     assert np.array_equal(pitch.get_xdata(), times) and energy.axes.get_ylabel() == "dB"
@@ -21,9 +21,9 @@ def test_the_pitch_is_drawn_in_hz_at_the_times_of_its_frames(tmp_path):
     plt.close(ax.figure)
 
 
-def test_voices_stand_side_by_side_on_one_scale():
+def test_the_mel_bands_of_several_clips_share_one_scale():
     values, _ = descriptors.features(VOICE, SOUND.rate, SOUND)
-    ax = descriptors.bands({"as it is": values, "again": values}, SOUND)
+    ax = clips.bands({"as it is": values, "again": values}, SOUND)
     first, second = (axes.images[0] for axes in ax.figure.axes)
     assert first.get_array().shape == (SOUND.n_mels, len(values)) and first.get_clim() == second.get_clim()
     assert [axes.get_title() for axes in ax.figure.axes] == ["as it is", "again"]

@@ -9,6 +9,8 @@ from helpers.plots import predictions
 from helpers.predict import predictor
 from helpers.predict.prediction import Part
 
+ATTENTION = ["Attention to each face; dotted: equal weights", "Attention over the audio; dotted: equal weights"]
+
 
 @pytest.fixture(scope="module")
 def answer(small_runs, tmp_path_factory):
@@ -21,26 +23,26 @@ def as_windows(answer, *probabilities):
     return dataclasses.replace(answer, timeline=parts)
 
 
-def test_the_bars_are_the_probabilities_and_the_marks_the_streams_own(answer):
+def test_the_bars_are_the_probabilities_and_the_marks_those_of_each_modality_alone(answer):
     ax = predictions.probabilities(answer)
     assert [bar.get_width() for bar in ax.patches] == pytest.approx(list(answer.probabilities.values()))
     marks = {line.get_label(): line.get_xdata() for line in ax.lines}
-    assert np.allclose(marks["pictures alone"], list(answer.streams["video"].values()))
-    assert np.allclose(marks["sound alone"], list(answer.streams["audio"].values()))
+    assert np.allclose(marks["video alone"], list(answer.streams["video"].values()))
+    assert np.allclose(marks["audio alone"], list(answer.streams["audio"].values()))
     assert ax.get_title() == answer.sentence
     plt.close(ax.figure)
 
 
-def test_the_sentence_says_the_emotion_or_that_it_is_not_sure(answer):
+def test_the_sentence_says_the_emotion_or_that_the_model_abstains(answer):
     probabilities = dict(zip(answer.probabilities, (0.05, 0.3, 0.6, 0.05, 0, 0, 0, 0)))
     told = dataclasses.replace(answer, probabilities=probabilities, confident=True)
     assert told.sentence == "happy 60 %"
-    assert dataclasses.replace(told, confident=False).sentence == "not sure: happy 60 %, calm 30 %"
+    assert dataclasses.replace(told, confident=False).sentence == "abstains: happy 60 %, calm 30 %"
     certain = dict.fromkeys(answer.probabilities, 0.0) | {"sad": 0.999}
     assert dataclasses.replace(told, probabilities=certain).sentence == "sad over 99 %"
 
 
-def test_a_timeline_draws_the_emotions_that_some_window_believed_in(answer):
+def test_a_timeline_draws_the_emotions_that_some_window_gave_more_than_5_per_cent(answer):
     windows = as_windows(answer, (0.5, 0.46, 0.04, 0, 0, 0, 0, 0), (0.9, 0.06, 0.04, 0, 0, 0, 0, 0))
     ax = predictions.timeline(windows)
     assert [line.get_label() for line in ax.lines] == ["neutral", "calm"]
@@ -54,7 +56,7 @@ def test_the_overview_has_what_the_clip_has(answer):
         return [ax.get_title() for ax in predictions.overview(of).axes if ax.get_title()]
 
     before = plt.get_fignums()
-    assert titles(answer)[:2] == ["Attention to each face; dotted: equal", "Attention over the sound; dotted: equal"]
+    assert titles(answer)[:2] == ATTENTION
     heard = dataclasses.replace(answer, faces=None, attention={"audio": answer.attention["audio"]})
     assert not any("face" in title for title in titles(heard))
     blind = dataclasses.replace(answer.faces, found=np.zeros_like(answer.faces.found))

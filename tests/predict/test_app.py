@@ -50,16 +50,16 @@ def strange(tmp_path_factory):
         "text": "No answer. text.mp4: no pictures could be read",
         "empty": "No answer. empty.mp4: the file is empty",
         "faceless": "no face in any of its",
-        "silent": "answered from the pictures alone",
+        "silent": "answered from the video alone",
         "4K": "%",
         "long": "at most 120 s",
         "bomb": "No answer. bomb.mp4: no pictures could be read",
-        "sound": "answered from the sound alone",
+        "sound": "answered from the audio alone",
     }
     return {name: (path, words[name]) for name, path in made.items()}
 
 
-def test_an_answer_holds_its_film_and_its_picture_and_needs_no_file(predictor, clip, tmp_path, monkeypatch):
+def test_an_answer_holds_its_video_and_its_figure_and_needs_no_file(predictor, clip, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     told = app.answer(clip, predictor)
     assert predictor.predict(clip).sentence in told
@@ -181,7 +181,7 @@ class TestThePage:
         page.get_by_label("stop recording").or_(page.get_by_text("Stop", exact=True)).first.click()
         page.wait_for_selector("#answer :is(.answer, .refusal)")
         # The test picture has no face; the beep is a sound.
-        assert "answered from the sound alone" in page.locator("#answer").inner_text()
+        assert "answered from the audio alone" in page.locator("#answer").inner_text()
         assert not self.kept(server[2])
 
     def test_a_path_of_the_servers_own_is_neither_read_nor_deleted(self, server, clip):

@@ -30,7 +30,7 @@ def lime(frames):
     return (g - r > 70) & (g - b > 70)
 
 
-def test_the_film_has_the_clip_the_box_the_bars_and_the_sound(clip, answer, tmp_path):
+def test_the_annotated_clip_has_the_video_the_box_the_bars_and_the_sound(clip, answer, tmp_path):
     frames, sound = decoded(playback.write(clip, answer, tmp_path / "out.mp4"))
     width = 480 + playback.PANEL
     assert frames.shape[1:] == (playback.HEIGHT + playback.STRIP + playback.FOOT, width, 3)
@@ -52,8 +52,8 @@ def test_the_line_in_the_waveform_goes_with_the_time(clip, answer, tmp_path):
 
 def test_the_bars_follow_the_windows_of_a_long_clip(clip, answer, tmp_path):
     names = list(answer.probabilities)
-    sure = [{name: float(name == which) for name in names} for which in (names[0], names[7])]
-    windows = [Part(0.0, 1.0, sure[0]), Part(1.0, 2.0, sure[1])]
+    certain = [{name: float(name == which) for name in names} for which in (names[0], names[7])]
+    windows = [Part(0.0, 1.0, certain[0]), Part(1.0, 2.0, certain[1])]
     told = dataclasses.replace(answer, timeline=windows, confident=True)
     frames, _ = decoded(playback.write(clip, told, tmp_path / "out.mp4"))
     panel = frames[:, :, 480:].astype(int)
@@ -62,7 +62,7 @@ def test_the_bars_follow_the_windows_of_a_long_clip(clip, answer, tmp_path):
     assert first < 160 and last > 330, "from the first emotion's bar to the last one's"
 
 
-def test_a_lost_face_has_a_red_box_and_no_face_has_none(clip, answer, tmp_path):
+def test_a_face_has_a_lime_box_and_a_clip_without_one_has_none(clip, answer, tmp_path):
     def framed(found, name):
         faces = dataclasses.replace(answer.faces, found=np.full_like(answer.faces.found, found))
         if name == "none":
@@ -75,7 +75,7 @@ def test_a_lost_face_has_a_red_box_and_no_face_has_none(clip, answer, tmp_path):
     assert not lime(nothing).any()
 
 
-def test_a_sound_has_a_film_too(answer, tmp_path):
+def test_an_audio_file_becomes_a_video_too(answer, tmp_path):
     mp4.write(tmp_path / "sound.mp4", samples=answer.samples, rate=answer.rate)
     heard = dataclasses.replace(answer, faces=None, attention={"audio": answer.attention["audio"]})
     frames, sound = decoded(playback.write(tmp_path / "sound.mp4", heard, tmp_path / "out.mp4"))

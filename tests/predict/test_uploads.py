@@ -18,14 +18,14 @@ def put(folder, name="clip.mp4"):
     return path
 
 
-def arrive(desk, path, meanwhile=None):
+def arrive(registry, path, meanwhile=None):
     """An upload of a file; `meanwhile` is called when it is written and not yet answered."""
     body = json.dumps([str(path)]).encode()
-    assert request(desk, "/gradio_api/upload", 200, body, meanwhile) == body
+    assert request(registry, "/gradio_api/upload", 200, body, meanwhile) == body
 
 
-def request(desk, path, status, body, meanwhile=None):
-    """One request through the desk, of an app that answers so."""
+def request(registry, path, status, body, meanwhile=None):
+    """One request through the registry, of an app that answers so."""
 
     async def app(scope, receive, send):
         if meanwhile:
@@ -41,7 +41,7 @@ def request(desk, path, status, body, meanwhile=None):
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": path}
-    asyncio.run(desk.watch(app)(scope, None, send))
+    asyncio.run(registry.watch(app)(scope, None, send))
     return b"".join(message.get("body", b"") for message in sent)
 
 
@@ -57,7 +57,7 @@ def test_what_would_take_too_long_is_refused_without_decoding_it(tmp_path, monke
         uploads.check(tmp_path / "long.wav")
     frame = np.zeros((2880, 5120, 3), dtype=np.uint8)
     mp4.write(tmp_path / "large.mp4", [frame] * 2, size=(5120, 2880), fps=25)
-    with pytest.raises(ClipError, match=r"large\.mp4: 2 pictures of 14\.7 million pixels"):
+    with pytest.raises(ClipError, match=r"large\.mp4: 2 frames of 14\.7 million pixels"):
         uploads.check(tmp_path / "large.mp4")
     with (tmp_path / "heavy.mp4").open("wb") as file:
         file.truncate(51 << 20)
@@ -67,7 +67,7 @@ def test_what_would_take_too_long_is_refused_without_decoding_it(tmp_path, monke
     with pytest.raises(ClipError, match=r"empty\.mp4: the file is empty"):
         uploads.check(tmp_path / "empty.mp4")
     monkeypatch.setattr(uploads, "MOST_DECODED", 10 * 320 * 240)
-    with pytest.raises(ClipError, match="30 pictures of"):
+    with pytest.raises(ClipError, match="30 frames of"):
         uploads.check(synthetic.clip(tmp_path / "many.mp4", "happy", 3, seconds=1))
 
 
@@ -94,75 +94,75 @@ def test_what_is_no_clip_passes_since_who_decodes_it_says_what_it_is(tmp_path):
 
 
 def test_an_upload_is_gone_with_its_folder_after_its_answer(tmp_path):
-    desk, path = uploads.Desk(), put(tmp_path)
-    arrive(desk, path)
-    with desk.lend(path) as clip:
+    registry, path = uploads.UploadRegistry(), put(tmp_path)
+    arrive(registry, path)
+    with registry.lend(path) as clip:
         assert clip.read_bytes() == b"content"
     assert not list(tmp_path.iterdir())
-    with pytest.raises(ClipError, match="drop it once again"), desk.lend(path):
+    with pytest.raises(ClipError, match="drop it once again"), registry.lend(path):
         pass
 
 
 def test_it_is_gone_after_a_failure_too(tmp_path):
-    desk, path = uploads.Desk(), put(tmp_path)
-    arrive(desk, path)
-    with pytest.raises(KeyError), desk.lend(path):
+    registry, path = uploads.UploadRegistry(), put(tmp_path)
+    arrive(registry, path)
+    with pytest.raises(KeyError), registry.lend(path):
         raise KeyError
     assert not path.exists()
 
 
 def test_a_file_that_two_people_sent_stays_until_both_are_answered(tmp_path):
-    desk, path = uploads.Desk(), put(tmp_path)
-    arrive(desk, path)
-    arrive(desk, path)
-    with desk.lend(path):
+    registry, path = uploads.UploadRegistry(), put(tmp_path)
+    arrive(registry, path)
+    arrive(registry, path)
+    with registry.lend(path):
         pass
     assert path.exists()
-    with desk.lend(path):
+    with registry.lend(path):
         pass
     assert not path.exists()
 
 
 def test_nothing_is_deleted_under_an_upload_that_is_on_its_way(tmp_path):
     """The same clip may be what arrives: then it is already written, and not yet known."""
-    desk, path = uploads.Desk(), put(tmp_path)
-    arrive(desk, path)
+    registry, path = uploads.UploadRegistry(), put(tmp_path)
+    arrive(registry, path)
 
     def answered():
-        with desk.lend(path):
+        with registry.lend(path):
             pass
         assert path.exists()
 
-    arrive(desk, path, answered)
-    with desk.lend(path):
+    arrive(registry, path, answered)
+    with registry.lend(path):
         pass
     assert not path.exists()
 
 
 def test_a_path_that_nobody_uploaded_is_neither_read_nor_deleted(tmp_path):
     secret = put(tmp_path, "secret.mp4")
-    desk = uploads.Desk()
-    arrive(desk, put(tmp_path, "mine.mp4"))
+    registry = uploads.UploadRegistry()
+    arrive(registry, put(tmp_path, "mine.mp4"))
     for path in (secret, tmp_path / "c0ffee" / ".." / "c0ffee" / "mine.mp4", "../../etc/passwd", ""):
-        with pytest.raises(ClipError, match="drop it once again"), desk.lend(path):
+        with pytest.raises(ClipError, match="drop it once again"), registry.lend(path):
             pass
     assert secret.exists()
 
 
 def test_what_is_no_upload_or_was_refused_is_not_counted(tmp_path):
-    desk, path = uploads.Desk(), put(tmp_path)
+    registry, path = uploads.UploadRegistry(), put(tmp_path)
     answer = json.dumps([str(path)]).encode()
     for where, status, body in (("/gradio_api/upload", 413, b"too large"), ("/gradio_api/queue/join", 200, answer)):
-        assert request(desk, where, status, body) == body
-        with pytest.raises(ClipError), desk.lend(path):
+        assert request(registry, where, status, body) == body
+        with pytest.raises(ClipError), registry.lend(path):
             pass
 
 
 def test_an_upload_that_fails_holds_nothing_up(tmp_path):
-    desk, path = uploads.Desk(), put(tmp_path)
-    arrive(desk, path)
+    registry, path = uploads.UploadRegistry(), put(tmp_path)
+    arrive(registry, path)
     with pytest.raises(ValueError, match="broken off"):
-        request(desk, "/gradio_api/upload", 200, b"[", lambda: (_ for _ in ()).throw(ValueError("broken off")))
-    with desk.lend(path):
+        request(registry, "/gradio_api/upload", 200, b"[", lambda: (_ for _ in ()).throw(ValueError("broken off")))
+    with registry.lend(path):
         pass
     assert not path.exists()
