@@ -29,8 +29,8 @@ def parts(path):
     found = {}
     for name, config in (("all bands", WHOLE), ("below 11 kHz", BELOW)):
         samples, rate = speech.load(path, config)
-        _, contours = descriptors.contours(samples, rate, config.n_fft, config.hop_length)
-        spoken = descriptors.loud(contours[:, descriptors.PROSODY.index("log energy")], QUIET)
+        _, contours = descriptors.low_level_descriptors(samples, rate, config.n_fft, config.hop_length)
+        spoken = descriptors.trim_silence(contours[:, descriptors.PROSODY.index("log energy")], QUIET)
         values = speech.mfcc(samples, rate, config)
         found[f"speech, {name}"] = _summary(values[spoken])
         if config is WHOLE:

@@ -79,7 +79,7 @@ def train(root, epochs, trim, weights):
         on_epoch_begin=lambda epoch, logs: stamps.append(time.perf_counter()),
         on_train_end=lambda logs: stamps.append(time.perf_counter()),
     )
-    batches = found.batches(rows, 64, seed=0, trim=True)
+    batches = found.batches(rows, 64, seed=0, bucket=True)
     if not trim:
         batches.edges = {stream: edges[-1:] for stream, edges in batches.edges.items()}  # the longest clip's length
     history = model.fit(batches, shuffle=False, epochs=epochs, callbacks=[watch], verbose=0)

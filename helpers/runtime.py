@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import pathlib
+import re
+import socket
 import subprocess
 import sys
 import warnings
@@ -65,11 +67,19 @@ def _there(module):
     return importlib.util.find_spec(module) is not None
 
 
+HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname()) or "here"
+
+
+def temporary_path(path):
+    """The name under which this process writes what becomes `path`; machines that share a folder never share it."""
+    path = pathlib.Path(path)
+    return path.with_name(f".{path.name}.{HOST}.{os.getpid()}.tmp")
+
+
 @contextlib.contextmanager
 def replacing(path):
     """Opens a temporary file for bytes that takes the place of `path` when the block ends without an error."""
-    path = pathlib.Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_path(path)
     try:
         with open(temporary, "wb") as file:
             yield file

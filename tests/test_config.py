@@ -85,7 +85,7 @@ def test_no_default_that_keys_rely_on_is_changed(kind):
     changed = {name: getattr(kind(), name) for name, value in DEFAULTS[kind].items() if getattr(kind(), name) != value}
     assert not changed, (
         f"{kind.__name__}'s defaults changed: {changed}. `config.key` leaves defaults out, so what was made with "
-        "the old ones would be taken for the new. Leave the default, or count up cache._WAYS, and only then change this"
+        "the old ones would be taken for the new. Leave the default, or count up cache._VERSIONS, and then change this"
     )
     missing = {field.name for field in dataclasses.fields(kind)} - DEFAULTS[kind].keys()
     assert not missing, f"new fields of {kind.__name__}: note their defaults here, they must not change any more"

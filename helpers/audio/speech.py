@@ -9,8 +9,7 @@ from helpers.config import AudioConfig
 from helpers.data.exclusions import ClipError, Unreadable
 from helpers.video import decoding
 
-SILENCE = 1e-4  # peak amplitude (−80 dBFS) below which a clip says nothing
-_SOUND_FILES = (".wav", ".flac", ".ogg", ".aiff", ".aif")
+SILENCE = 1e-4  # peak amplitude (−80 dBFS) below which a clip is silent
 
 
 def load(path, config=None, sound=None):
@@ -18,8 +17,8 @@ def load(path, config=None, sound=None):
 
     Args:
         path: .wav or .flac (soundfile), or anything else PyAV opens, such as .mp4. Any rate, any number of channels.
-        config: AudioConfig; its `rate` in Hz, 48000 by default.
-        sound: media.Sound, where the file's sound was gathered already while its pictures were decoded.
+        config: AudioConfig, 48 kHz by default.
+        sound: decoding.Sound, where the sound was gathered already while the pictures were decoded.
 
     Returns:
         (samples, rate): float32 (n,) in [−1, 1], and the rate in Hz.
@@ -27,9 +26,9 @@ def load(path, config=None, sound=None):
     Raises:
         ClipError: not readable, no sound stream, cut short, shorter than `min_seconds`, or digital silence.
     """
-    config = config or AudioConfig()
-    path = pathlib.Path(path)
-    samples, rate = _read_sound_file(path) if path.suffix.lower() in _SOUND_FILES else _read_container(path, sound)
+    config, path = config or AudioConfig(), pathlib.Path(path)
+    is_sound_file = path.suffix.lower() in (".wav", ".flac", ".ogg", ".aiff", ".aif")
+    samples, rate = _read_sound_file(path) if is_sound_file else _read_container(path, sound)
     if not np.isfinite(samples).all():
         raise ClipError(f"{path.name}: the sound holds values that are not numbers; export it again")
     if len(samples) < config.min_seconds * rate:
@@ -56,8 +55,7 @@ def _read_sound_file(path):
 def _read_container(path, sound):
     if sound is None or sound.rate is None:
         sound = decoding.Sound()
-        for _ in decoding.decode(path, pictures=False, sound=sound):
-            pass
+        list(decoding.decode(path, pictures=False, sound=sound))  # yields nothing, but fills the sound
     samples = sound.samples()
     if not len(samples):
         raise ClipError(f"{path.name}: its sound stream is empty")
@@ -70,15 +68,13 @@ def _read_container(path, sound):
 def mfcc(samples, rate, config=None):
     """Mel frequency cepstral coefficients: pre-emphasis, frames, Hamming, FFT, HTK mel bank, log, DCT (2.24–2.27).
 
-    Frames lie wholly inside the sound; a sound shorter than one frame is padded with zeros to one.
-
     Args:
-        samples: float (n,), mono.
+        samples: float (n,), mono; padded with zeros to one frame where shorter.
         rate: of the samples, in Hz; must be the configured one.
-        config: AudioConfig: 13 coefficients, frames of 4096 samples every 2048.
+        config: AudioConfig: 13 coefficients, frames of 4096 samples every 2048, wholly inside the sound.
 
     Returns:
-        float32 (T, n_mfcc), T = 1 + (n − frame) // hop.
+        float32 (T, n_mfcc), T = 1 + (n − n_fft) // hop_length.
 
     Raises:
         ValueError: the rate is not the configured one, or the samples are not one-dimensional.
@@ -90,7 +86,7 @@ def mfcc(samples, rate, config=None):
     if samples.ndim != 1:
         raise ValueError(f"samples have shape {samples.shape}; mono sound (n,) is needed: average the channels first")
     if rate != config.rate:
-        raise ValueError(f"samples at {rate} Hz, configured for {config.rate} Hz: use speech.load, which resamples")
+        raise ValueError(f"samples at {rate} Hz, configured for {config.rate} Hz: use audio.load, which resamples")
     emphasised = np.append(samples[:1], samples[1:] - config.pre_emphasis * samples[:-1])  # (2.24)
     emphasised = np.pad(emphasised, (0, max(0, config.n_fft - len(emphasised))))
     frames = {"n_fft": config.n_fft, "hop_length": config.hop_length, "window": "hamming", "center": False}  # (2.25)
@@ -102,25 +98,15 @@ def mfcc(samples, rate, config=None):
 
 
 @functools.lru_cache
-def mel_bank(rate, frame, n_mels, **options):
-    """Triangles on HTK's mel scale, to be multiplied with power spectra (F, T).
+def mel_bank(rate, n_fft, n_mels, **options):
+    """HTK's mel bank, to be multiplied with power spectra (F, T): scipy.sparse.csr_array (n_mels, F).
 
-    Sparse, since nearly all of it is zero; and no product of BLAS, whose sums differ in their last bits with the number
-    of threads: a clip's features are to be the same whoever makes them.
-
-    Args:
-        rate: Hz.
-        frame: samples.
-        n_mels: triangles.
-        options: of `librosa.filters.mel`.
-
-    Returns:
-        scipy.sparse.csr_array (n_mels, F), F = 1 + frame // 2.
+    Sparse, since BLAS' sums differ in their last bits with the number of threads, and features must not.
     """
     import librosa
     import scipy.sparse
 
-    return scipy.sparse.csr_array(librosa.filters.mel(sr=rate, n_fft=frame, n_mels=n_mels, htk=True, **options))
+    return scipy.sparse.csr_array(librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=n_mels, htk=True, **options))
 
 
 def frame_times(n_frames, config=None):

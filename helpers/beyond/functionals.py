@@ -52,8 +52,8 @@ def functionals(samples, rate=RATE):
 
     if rate != RATE:
         raise ValueError(f"the sound has {rate} Hz; these contours want {RATE}")
-    mel, rest = descriptors.contours(np.pad(samples, FRAME // 2), rate, FRAME, HOP)
-    kept = descriptors.loud(rest[:, descriptors.PROSODY.index("log energy")], PAUSE)
+    mel, rest = descriptors.low_level_descriptors(np.pad(samples, FRAME // 2), rate, FRAME, HOP)
+    kept = descriptors.trim_silence(rest[:, descriptors.PROSODY.index("log energy")], PAUSE)
     whole, mel, rest = len(mel), mel[kept], rest[kept]
     cepstra = dct(mel, axis=1, norm="ortho")[:, :CEPSTRA]
     voiced = rest[:, 1] > 0.5

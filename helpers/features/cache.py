@@ -1,7 +1,7 @@
 """The cache on disk: one entry a file of a clip, keyed by its content and by the configuration that made it.
 
     cache/faces-<key>/<stem>.<digest>.npz      mfcc-<key>/….npz      vgg16-<key>/….npz
-    cache/seen/Actor_05.json                   the digests of files that were let go after use
+    cache/seen/Actor_05.json                   the entries' names of files that were deleted after use
 
 Beside an entry that cannot be made lies a `.why` with the reason, so that no clip is tried twice in vain.
 """
@@ -10,22 +10,21 @@ import glob
 import json
 import os
 import pathlib
-import platform
 import re
 import time
 
 import numpy as np
 
-from helpers import config
+from helpers import config, runtime
 from helpers.data.content import source_key
 
-# Counted up when the way an entry is made changes, so that entries of two ways never mix.
-_WAYS = {"faces": 2, "mfcc": 2, "vgg16": 2}
-_DAY = 86_400  # s after which what another machine left is taken for dead
+# Counted up when the way an entry is made changes, so that entries of two versions never mix.
+_VERSIONS = {"faces": 2, "mfcc": 2, "vgg16": 2}
+_DAY = 86_400  # s
 
 
 class DamagedEntry(ValueError):
-    """An entry that is not what was written. `entry` is its path."""
+    """An entry that is not what was written; `entry` is its path."""
 
     def __init__(self, entry, error):
         super().__init__(f"{entry} is damaged ({error}); delete it and build the features again")
@@ -33,61 +32,57 @@ class DamagedEntry(ValueError):
 
 
 def key_of(cache, path):
-    """A file's name in the cache, also if the file was let go after use; None where it was never seen."""
+    """The name of a file's entries, also where the file was deleted after use; None where it was never seen."""
     path = pathlib.Path(path)
-    return source_key(path) if path.is_file() else _seen(cache, path).get(path.name)
+    return source_key(path) if path.is_file() else _read_keys(_keys_file(cache, path)).get(path.name)
 
 
 def remember(cache, paths):
-    """Notes the names in the cache of files that will be deleted."""
-    for folder in {pathlib.Path(path).parent for path in paths}:
-        keys = {path.name: source_key(path) for path in map(pathlib.Path, paths) if path.parent == folder}
-        known = _seen(cache, folder / "any")
-        if keys.items() - known.items():
-            text = json.dumps(known | keys, indent=0, sort_keys=True)
-            _seen_file(cache, folder / "any").parent.mkdir(parents=True, exist_ok=True)
-            write(_seen_file(cache, folder / "any"), lambda file, text=text: file.write(text.encode()))
+    """Notes the names of the entries of files that will be deleted."""
+    keys = {}
+    for path in paths:
+        keys.setdefault(_keys_file(cache, path), {})[path.name] = source_key(path)
+    for file, new in keys.items():
+        earlier = _read_keys(file)
+        if new.items() - earlier.items():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with runtime.replacing(file) as out:
+                out.write(json.dumps(earlier | new, indent=0, sort_keys=True).encode())
 
 
-def _seen_file(cache, path):
+def _keys_file(cache, path):
     return pathlib.Path(cache) / "seen" / f"{path.parent.name}.json"
 
 
-def _seen(cache, path):
-    file = _seen_file(cache, path)
+def _read_keys(file):
     try:
-        return json.loads(file.read_bytes()) if file.is_file() else {}
-    except ValueError:  # damaged: the files are brought once more
+        return json.loads(file.read_bytes())
+    except (FileNotFoundError, ValueError):  # damaged: the clips are fetched once more
         return {}
 
 
 def folder(cache, kind, *configs):
     """The folder for one kind of entry made with these configurations, described in its config.json."""
-    settings = {"kind": kind, "way": _WAYS[kind], "preprocessing": configs}
-    place = pathlib.Path(cache) / f"{kind}-{config.key(settings)}"
-    if not (place / "config.json").is_file():
-        place.mkdir(parents=True, exist_ok=True)
-        write(place / "config.json", lambda file: file.write(json.dumps(config.as_dict(settings), indent=1).encode()))
-    return place
+    settings = {"kind": kind, "way": _VERSIONS[kind], "preprocessing": configs}
+    path = pathlib.Path(cache) / f"{kind}-{config.key(settings)}"
+    if not (path / "config.json").is_file():
+        path.mkdir(parents=True, exist_ok=True)
+        with runtime.replacing(path / "config.json") as file:
+            file.write(json.dumps(config.as_dict(settings), indent=1).encode())
+    return path
 
 
 def save(entry, **arrays):
-    """Writes an entry. It is a zip file, whose checksums tell `load` of a single changed byte."""
-    write(entry, lambda file: np.savez(file, **arrays))
+    """Writes an entry: a zip file, in which checksums let `load` notice a single changed byte."""
+    with runtime.replacing(entry) as file:
+        np.savez(file, **arrays)
 
 
 def load(entry):
-    """Reads an entry.
-
-    Args:
-        entry: path.
-
-    Returns:
-        {name: array}, as `save` got them.
+    """Reads an entry, {name: array} as `save` got them.
 
     Raises:
-        FileNotFoundError: it was not made.
-        DamagedEntry: it is not what was written.
+        FileNotFoundError, DamagedEntry: it was not made; it is not what was written.
     """
     try:
         with np.load(entry, allow_pickle=False) as stored:
@@ -98,53 +93,47 @@ def load(entry):
         raise DamagedEntry(entry, error) from error
 
 
-def write(path, save):
-    """Calls `save(open binary file)` on a temporary name, then renames: `path` is whole or not there."""
-    temporary = _temporary(path)
-    try:
-        with open(temporary, "wb") as file:
-            save(file)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def reject(entry, reason):
+    """Notes why an entry cannot be made."""
+    with runtime.replacing(entry.with_suffix(".why")) as file:
+        file.write(reason.encode())
 
 
-def claim(path):
-    """Marks an entry as being made by this process, until `write` or `release`: a process that dies leaves the mark.
+def rejection(entry):
+    """Why an entry cannot be made, as `reject` noted it; "" where it did not."""
+    reason = entry.with_suffix(".why")
+    return reason.read_text("utf-8", "replace") if reason.is_file() else ""
 
-    Returns:
-        the mark's path; what is written into it is there for `marks`.
+
+def mark(entry):
+    """Marks an entry as being made by this process, until `save` or `unmark`: a process that dies leaves the mark.
+
+    Returns the mark's path, the temporary file of `save`; `marks` reads what else is written into it.
     """
-    _temporary(path).touch()
-    return _temporary(path)
+    path = runtime.temporary_path(entry)
+    path.touch()
+    return path
 
 
-def release(path):
-    """Takes this process' mark off."""
-    _temporary(path).unlink(missing_ok=True)
+def unmark(entry):
+    """Removes this process' mark."""
+    runtime.temporary_path(entry).unlink(missing_ok=True)
 
 
-def marks(path):
+def marks(entry):
     """The content of each mark that was left on the entry: list of bytes."""
-    return [mark.read_bytes() for mark in path.parent.glob(f".{glob.escape(path.name)}.*.tmp")]
+    return [path.read_bytes() for path in entry.parent.glob(f".{glob.escape(entry.name)}.*.tmp")]
 
 
-def sweep(place):
-    """Deletes what processes left in a folder when they died: this machine's, and others' that is older than a day."""
-    for path in place.glob(".*.tmp"):
-        named = re.fullmatch(r"\..+\.([A-Za-z0-9-]+)\.(\d+)\.tmp", path.name)
-        if not named:
+def delete_leftovers(folder):
+    """Deletes the temporary files of dead processes: this machine's, and another's that are older than a day."""
+    for path in folder.glob(".*.tmp"):
+        name = re.fullmatch(r"\..+\.([A-Za-z0-9-]+)\.(\d+)\.tmp", path.name)
+        if not name:
             continue  # not ours
-        here = named[1] == _HOST
-        if not alive(int(named[2])) if here else path.stat().st_mtime < time.time() - _DAY:
+        here = name[1] == runtime.HOST
+        if not alive(int(name[2])) if here else path.stat().st_mtime < time.time() - _DAY:
             path.unlink(missing_ok=True)
-
-
-_HOST = re.sub(r"[^A-Za-z0-9-]", "-", platform.node()) or "here"
-
-
-def _temporary(path):
-    return path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.tmp")
 
 
 def alive(pid):
@@ -156,14 +145,3 @@ def alive(pid):
     except PermissionError:
         pass
     return True
-
-
-def why(entry):
-    """Why an entry could not be made, "" where nothing is known against it."""
-    reason = entry.with_suffix(".why")
-    return reason.read_text("utf-8", "replace") if reason.is_file() else ""
-
-
-def refuse(entry, reason):
-    """Notes why an entry cannot be made."""
-    write(entry.with_suffix(".why"), lambda file: file.write(reason.encode()))

@@ -3,12 +3,11 @@
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
 
 import numpy as np
 
-from helpers import config
+from helpers import config, runtime
 from helpers.data.exclusions import Exclusions
 
 STREAMS = ("video", "audio")
@@ -16,18 +15,14 @@ _ROWS = 4096  # clips read at a time where all of them are gone through
 
 
 class OnDisk:
-    """An array in a .npy file, of which only the rows asked for come into memory: N may be larger than it.
-
-    Args:
-        path: .npy file; nothing in it is unpickled.
-    """
+    """An array in a .npy file, of which only the rows asked for come into memory: it may be larger than the memory."""
 
     def __init__(self, path):
         self.path = str(path)
-        whole = self._whole()
-        self.shape, self.dtype, self.ndim = whole.shape, whole.dtype, whole.ndim
+        array = self._mapped()
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
 
-    def _whole(self):
+    def _mapped(self):
         return np.load(self.path, mmap_mode="r", allow_pickle=False)
 
     def __len__(self):
@@ -35,38 +30,26 @@ class OnDisk:
 
     def __getitem__(self, rows):
         # Mapped anew each time: pages that were read do not pile up in this process.
-        return np.array(self._whole()[rows])
+        return np.array(self._mapped()[rows])
 
 
 @dataclasses.dataclass(frozen=True)
 class FeatureSet:
-    """N clips' features. Either stream may be None; a clip that is here has every stream that is.
+    """The features of N clips. Either modality may be None; a clip has every modality that the set has.
 
-    Attributes:
-        clip_id: str (N,).
-        label: int64 (N,), places in `classes`.
-        actor: int64 (N,).
-        classes: tuple of the emotions' names.
-        video: float32 (N, Tv, D), right-padded with zeros, or None. Either stream may be OnDisk, for sets that are
-            larger than the memory; see `batches`.
-        video_length: int32 (N,), frames of each clip, at least 1.
-        audio: float32 (N, Ta, F), right-padded with zeros, or None.
-        audio_length: int32 (N,).
-        excluded: Exclusions, the clips that could not be used, with their reasons.
-        preprocessing: how the features were made, as `features.build` notes it: {"video": VideoConfig's values,
-            "vgg16": identity of the weights, "audio": AudioConfig's values}, the streams that are here; None where
-            nobody noted it. No part of the fingerprint.
+    `preprocessing` is how they were made: {"video": VideoConfig's values, "vgg16": identity of the weights, "audio":
+    AudioConfig's values}, None where it was not recorded. It is no part of the fingerprint.
     """
 
-    clip_id: np.ndarray
-    label: np.ndarray
-    actor: np.ndarray
-    classes: tuple
-    video: np.ndarray | None = None
-    video_length: np.ndarray | None = None
-    audio: np.ndarray | None = None
+    clip_id: np.ndarray  # str (N,)
+    label: np.ndarray  # int64 (N,), places in `classes`
+    actor: np.ndarray  # int64 (N,)
+    classes: tuple  # the emotions' names
+    video: np.ndarray | None = None  # float32 (N, Tv, D), right-padded with zeros; or OnDisk
+    video_length: np.ndarray | None = None  # int32 (N,), frames of each clip, at least 1
+    audio: np.ndarray | None = None  # float32 (N, Ta, F), in the same way
     audio_length: np.ndarray | None = None
-    excluded: Exclusions = dataclasses.field(default_factory=Exclusions)
+    excluded: Exclusions = dataclasses.field(default_factory=Exclusions)  # the clips that could not be used, and why
     preprocessing: dict | None = None
 
     def __post_init__(self):
@@ -78,51 +61,43 @@ class FeatureSet:
                 raise ValueError(f"{name} has {len(value)} rows for {len(self.clip_id)} clips")
         for stream in self.streams:
             if len(self) and getattr(self, f"{stream}_length").min() < 1:
-                raise ValueError(f"a clip has no {stream} step at all; leave it out before it reaches a model")
+                raise ValueError(f"a clip has no {stream} frame at all; leave it out before it reaches a model")
 
     def __len__(self):
         return len(self.clip_id)
 
     @property
     def streams(self):
-        """The streams that are here: "video", "audio" or both."""
+        """The modalities of the set: "video", "audio" or both."""
         return tuple(stream for stream in STREAMS if getattr(self, stream) is not None)
 
-    @property
-    def on_disk(self):
-        """True where a stream's array stays in its file."""
-        return any(isinstance(getattr(self, stream), OnDisk) for stream in self.streams)
+    def _names(self, streams=None):
+        return [name for stream in streams or self.streams for name in (stream, f"{stream}_length")]
 
     def inputs(self, rows=slice(None), streams=None):
         """The models' input dict for `rows`: {"video": (n, Tv, D), "video_length": (n,), …}."""
-        names = [name for stream in streams or self.streams for name in (stream, f"{stream}_length")]
-        return {name: getattr(self, name)[rows] for name in names}
+        return {name: getattr(self, name)[rows] for name in self._names(streams)}
 
     def subset(self, rows):
         """A FeatureSet of `rows` (int or bool array)."""
-        fields = {"clip_id": self.clip_id[rows], "label": self.label[rows], "actor": self.actor[rows]}
-        rest = {name: getattr(self, name) for name in ("classes", "excluded", "preprocessing")}
-        return FeatureSet(**fields, **self.inputs(rows), **rest)
+        fields = {name: getattr(self, name)[rows] for name in ("clip_id", "label", "actor", *self._names())}
+        return dataclasses.replace(self, **fields)
 
-    def batches(self, rows, batch_size, streams=None, labels=True, seed=None, trim=False, train=None):
-        """The clips of `rows` batch by batch, for `fit` and `predict`: keras.utils.PyDataset.
+    def batches(self, rows, batch_size, streams=None, labels=True, seed=None, bucket=False, train=None):
+        """The clips of `rows` (int array) batch by batch, for `fit` and `predict`: keras.utils.PyDataset.
 
         Args:
-            rows: int array.
-            batch_size: clips.
-            streams: as in `inputs`.
             labels: False gives the inputs alone.
-            seed: of the order, drawn anew each epoch; None keeps the order of `rows`.
-            trim: clips of about one length come together, padded no further than they need; only with a seed.
-            train: TrainConfig: with a seed, how the clips are changed anew each epoch; and whether labels are shares of
-                the classes, float32 (n, C), or their numbers.
+            seed: of the order, another in each epoch; None keeps the order of `rows`.
+            bucket: clips of about one length come together, padded no further than they need; only with a seed.
+            train: TrainConfig: with a seed, the augmentation; with mixup or label smoothing, labels are float32 (n, C).
         """
         from helpers.features.batches import Batches
 
-        return Batches(self, rows, batch_size, streams or self.streams, labels, seed, trim, train)
+        return Batches(self, rows, batch_size, streams or self.streams, labels, seed, bucket, train)
 
     def normalisation(self, rows, stream):
-        """Mean and variance of the real steps of `rows`: two float32 (D,). A constant number gets variance 1."""
+        """Mean and variance of all frames of `rows`, without padding: two float32 (D,). A constant gets variance 1."""
         rows = np.arange(len(self))[rows]
 
         def mean(of):
@@ -130,41 +105,35 @@ class FeatureSet:
             for at in range(0, len(rows), _ROWS):
                 part = rows[at : at + _ROWS]
                 values, length = getattr(self, stream)[part], getattr(self, f"{stream}_length")[part]
-                real = values[np.arange(values.shape[1]) < length[:, None]]  # (steps, D)
-                total, count = total + of(real).sum(axis=0, dtype="float64"), count + len(real)
+                frames = values[np.arange(values.shape[1]) < length[:, None]]  # (n, D)
+                total, count = total + of(frames).sum(axis=0, dtype="float64"), count + len(frames)
             return total / count
 
-        middle = mean(lambda real: real)
-        variance = mean(lambda real: (real - middle) ** 2)
+        middle = mean(lambda frames: frames)
+        variance = mean(lambda frames: (frames - middle) ** 2)
         return middle.astype("float32"), np.where(variance > 1e-8, variance, 1.0).astype("float32")
 
     def fingerprint(self, streams=None):
         """Sixteen hex digits that change with any clip, label or number in here, or in `streams` alone."""
         digest = hashlib.sha256("\n".join([*self.classes, *self.clip_id]).encode())
-        names = [name for stream in streams or self.streams for name in (stream, f"{stream}_length")]
-        for array in (self.label, self.actor, *(getattr(self, name) for name in names)):
+        for name in ("label", "actor", *self._names(streams)):
+            array = getattr(self, name)
             for at in range(0, len(array), _ROWS):
                 digest.update(np.ascontiguousarray(array[at : at + _ROWS]).data)
         return digest.hexdigest()[:16]
 
     def _fields(self):
-        names = [name for stream in self.streams for name in (stream, f"{stream}_length")]
-        fields = {name: getattr(self, name) for name in ("clip_id", "label", "actor", *names)}
+        fields = {name: getattr(self, name) for name in ("clip_id", "label", "actor", *self._names())}
         if self.preprocessing:
             fields["preprocessing"] = np.array([json.dumps(self.preprocessing)])
-        return fields | {
-            "classes": np.array(self.classes),
-            "excluded": np.array(self.excluded, dtype=str).reshape(-1, 2),
-        }
+        excluded = np.array(self.excluded, dtype=str).reshape(-1, 2)
+        return fields | {"classes": np.array(self.classes), "excluded": excluded}
 
     def save(self, path):
-        """Writes one .npz, to a temporary name first; nothing in it is pickled."""
-        path = pathlib.Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with open(temporary, "wb") as file:
+        """Writes one .npz; nothing in it is pickled."""
+        pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with runtime.replacing(path) as file:
             np.savez(file, **{name: value[:] for name, value in self._fields().items()})
-        os.replace(temporary, path)
 
     def save_folder(self, folder):
         """Writes a folder with one .npy an array, for sets larger than the memory; `load` leaves them on the disk."""
@@ -180,7 +149,7 @@ class FeatureSet:
 
     @classmethod
     def load(cls, path):
-        """Reads what `save` or `save_folder` wrote; out of a folder the streams are OnDisk.
+        """Reads what `save` or `save_folder` wrote; out of a folder the features are OnDisk.
 
         Raises:
             FileNotFoundError: no such file.

@@ -42,8 +42,8 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, subsystem
     network = compile_or_reuse(network, train, train.epochs * -(-len(fit_rows) // train.batch_size))
     resume = ResumeCallback(folder.with_name(f".{folder.name}.state.npz"), k, bar, train.patience)
     # Sequences cut to their batch's longest are new shapes to compile: JAX gains by it, TensorFlow on a GPU does not.
-    trim = keras.config.backend() == "jax"
-    batches = features.batches(fit_rows, train.batch_size, streams, seed=seed, trim=trim, train=train)
+    bucket = keras.config.backend() == "jax"
+    batches = features.batches(fit_rows, train.batch_size, streams, seed=seed, bucket=bucket, train=train)
     begun = resume.restore(network, batches)
     network.fit(
         batches,

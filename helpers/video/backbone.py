@@ -1,8 +1,8 @@
 """VGG16, frozen: faces to embeddings (thesis 2.1, 3.4.2).
 
-Weights come from, in this order: the path given; the path in EMOTION_VGG16_WEIGHTS; the file that data_manifest.csv
-names, fetched once into Keras' folder. Where none can be had that is an error; for synthetic clips alone, or asked for
-by name, seeded random ones stand in: fine for trying the suite out, useless for numbers about real faces.
+Weights come from, in this order: the path given; EMOTION_VGG16_WEIGHTS; the file that data_manifest.csv names, fetched
+once into Keras' folder. Where none can be had, that is an error; seeded random weights stand in for synthetic clips
+alone, or where asked for by name: fine for trying the suite out, useless for real faces.
 """
 
 import functools
@@ -22,18 +22,17 @@ DIM = 512
 
 
 def find_weights(path=None, stand_in=False):
-    """Says which weights will be used.
+    """Finds the weights to use.
 
     Args:
-        path: a .h5 file for keras.applications.VGG16(include_top=False), "random", or None to look.
-        stand_in: whether random ones may stand in, loudly, where the file cannot be fetched: for synthetic clips.
+        path: a .h5 file for keras.applications.VGG16(include_top=False), "random", or None for the order above.
+        stand_in: whether random weights may stand in, with a warning, where the file cannot be fetched.
 
     Returns:
         (source, identity): what to load ("random" or a path), and a short name that differs for different weights.
 
     Raises:
-        FileNotFoundError: a path was given, here or in EMOTION_VGG16_WEIGHTS, and there is no file; or none was, and
-            the file cannot be fetched.
+        FileNotFoundError: there is no file at the path given, or none was given and the file cannot be fetched.
     """
     path = path or os.environ.get(WEIGHTS_VARIABLE)
     if path and path != "random":
@@ -53,11 +52,8 @@ def find_weights(path=None, stand_in=False):
         if not stand_in:
             raise FileNotFoundError(f'{why}; "random" in its place tries the suite out without them') from error
     line = "!" * 100
-    print(
-        f"{line}\n{why}.\nRANDOM weights stand in: good enough for synthetic clips alone.\n{line}",
-        file=sys.stderr,
-        flush=True,
-    )
+    warning = f"{line}\n{why}.\nRANDOM weights stand in: good enough for synthetic clips alone.\n{line}"
+    print(warning, file=sys.stderr, flush=True)
     return "random", "random"
 
 
@@ -75,15 +71,7 @@ def _download(pause):
 
 @functools.lru_cache(maxsize=2)
 def vgg16(source, size=48):
-    """The frozen convolution base: uint8 faces (n, size, size, 3) RGB, preprocessed, to (n, 512).
-
-    Args:
-        source: as `find_weights` returns it.
-        size: side of the faces in px, at least 32.
-
-    Returns:
-        keras.Model, not trainable.
-    """
+    """The frozen convolutional base, preprocessed faces (n, size, size, 3) to (n, 512); source is of `find_weights`."""
     model = base(None if source == "random" else source, size)
     if source == "random":
         _fill_randomly(model)
@@ -94,12 +82,9 @@ def base(weights, size=48):
     """As `vgg16`, made anew; with `weights` None its weights are for the caller to set."""
     import keras
 
-    model = keras.applications.VGG16(
-        include_top=False,
-        weights=weights,
-        input_shape=(size, size, 3),
-        pooling="avg",  # at 48 × 48 the base gives 1 × 1 × 512, which this only flattens
-    )
+    # At 48 × 48 the base gives 1 × 1 × 512, which the pooling only flattens.
+    shape = (size, size, 3)
+    model = keras.applications.VGG16(include_top=False, weights=weights, input_shape=shape, pooling="avg")
     model.trainable = False
     return model
 
@@ -110,26 +95,17 @@ def _fill_randomly(model, seed=0):
     for layer in model.layers:
         if layer.weights:
             kernel, bias = layer.get_weights()
-            spread = np.sqrt(2 / np.prod(kernel.shape[:3]))
-            layer.set_weights([rng.normal(0, spread, kernel.shape).astype("float32"), np.zeros_like(bias)])
+            std = np.sqrt(2 / np.prod(kernel.shape[:3]))
+            layer.set_weights([rng.normal(0, std, kernel.shape).astype("float32"), np.zeros_like(bias)])
 
 
 def embed(frames, source, batch_size=256):
-    """Embeds faces.
-
-    Args:
-        frames: uint8 (n, size, size, 3), RGB.
-        source: as `find_weights` returns it, or the model itself.
-        batch_size: faces at once.
-
-    Returns:
-        float32 (n, 512).
-    """
+    """Embeds faces, uint8 (n, size, size, 3) RGB, as float32 (n, 512); source is of `find_weights`, or the model."""
     import keras
 
     if not len(frames):
         return np.zeros((0, DIM), dtype=np.float32)
     model = vgg16(source, frames.shape[1]) if isinstance(source, str) else source
-    # preprocess_input changes float arrays in place and wants RGB: the copy is on purpose.
+    # preprocess_input changes float arrays in place and takes RGB: the copy is on purpose.
     inputs = keras.applications.vgg16.preprocess_input(np.array(frames, dtype=np.float32))
     return np.asarray(model.predict(inputs, batch_size=batch_size, verbose=0), dtype=np.float32)

@@ -1,7 +1,7 @@
 """A clip decoded once: pictures as they are stored, and the sound that lies between them.
 
-PyAV reads whatever FFmpeg does. A picture's gray plane is there without any conversion, which is all that the face
-detector needs, and only the region that is cut out ever becomes RGB.
+PyAV reads whatever FFmpeg does. A picture's gray plane needs no conversion and is all that the face detector takes;
+only the region that is cut out becomes RGB.
 """
 
 import pathlib
@@ -11,41 +11,33 @@ import numpy as np
 from helpers.data import mp4
 from helpers.data.exclusions import ClipError, Unreadable
 
-# MP4 and its kin say in their index what is in them; FFmpeg need not decode a few frames to find out.
+# An MP4's index says what is in the file; FFmpeg need not decode a few frames to find out.
 _QUICK = {"analyzeduration": "0", "probesize": "5000"}
 
-# What FFmpeg may open: files that hold pictures and sound themselves. It also knows lists of other files, which a clip
-# from an unknown hand must not make it follow.
+# Formats that hold pictures and sound themselves. FFmpeg also opens lists of other files, which a clip from an unknown
+# sender must not make it follow.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,wav,w64,mp3,ogg,flac,aac,aiff,caf,mpegts,mpeg,mpegvideo,asf,flv"
 _FORMATS += ",amr,au,rm,dv,mxf,nut,ac3,eac3,ivf,h264,hevc"
 OPEN = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 
 
 class Picture:
-    """One decoded frame.
-
-    Attributes:
-        time: seconds, by its time stamp.
-        gray: uint8 (H, W), upright.
-    """
+    """One decoded frame: `time` in seconds by its time stamp, `gray` uint8 (H, W), upright."""
 
     def __init__(self, frame, time):
+        import cv2
+
         self.time = time
-        self._turns = round(frame.rotation / 90) % 4  # counter-clockwise quarter turns that make it upright
-        planar = frame.format.name == "yuv420p" and not self._turns and frame.width % 2 == frame.height % 2 == 0
+        turns = round(frame.rotation / 90) % 4  # counter-clockwise quarter turns that make it upright
+        planar = frame.format.name == "yuv420p" and not turns and frame.width % 2 == frame.height % 2 == 0
         self._frame = frame if planar else None
-        self._rgb = None if planar else np.rot90(frame.to_ndarray(format="rgb24"), self._turns)
-        self.gray = self._plane(0) if planar else self._to_gray()
+        self._rgb = None if planar else np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
+        self.gray = self._plane(0) if planar else cv2.cvtColor(self._rgb, cv2.COLOR_RGB2GRAY)
 
     def _plane(self, number):
         plane = self._frame.planes[number]
-        whole = np.frombuffer(plane, dtype=np.uint8).reshape(-1, plane.line_size)
-        return whole[: plane.height, : plane.width]
-
-    def _to_gray(self):
-        import cv2
-
-        return cv2.cvtColor(np.ascontiguousarray(self._rgb), cv2.COLOR_RGB2GRAY)
+        padded = np.frombuffer(plane, dtype=np.uint8).reshape(-1, plane.line_size)
+        return padded[: plane.height, : plane.width]
 
     @property
     def nbytes(self):
@@ -67,12 +59,7 @@ class Picture:
 
 
 class Sound:
-    """Gathers a clip's decoded sound.
-
-    Attributes:
-        rate: Hz, None while there is none.
-        promised: seconds that the container says there are, None where it does not say.
-    """
+    """Gathers a clip's decoded sound: `rate` in Hz, `promised` seconds by the header; None where unknown."""
 
     def __init__(self):
         self.rate = self.promised = self._resampler = None
@@ -94,7 +81,7 @@ class Sound:
 
 
 def decode(path, pictures=True, sound=None, threads=0):
-    """Yields a clip's pictures in order, gathering its sound on the way.
+    """Yields a clip's Pictures in order, gathering its sound on the way.
 
     Args:
         path: anything PyAV opens.
@@ -102,11 +89,8 @@ def decode(path, pictures=True, sound=None, threads=0):
         sound: Sound to fill, or None.
         threads: of the video decoder; 0 takes one a core.
 
-    Yields:
-        Picture.
-
     Raises:
-        ClipError: not readable, or the wanted stream is missing or cut short.
+        ClipError: not readable, or the stream asked for is missing or cut short.
     """
     import av
 
@@ -160,36 +144,33 @@ def _decode(container, video, audio, sound, threads, name):
 
 
 def resample_fps(path, fps, sound=None):
-    """Yields a clip's pictures at a steady rate, whatever its own: at each tick the one that stands there.
+    """Yields a clip's Pictures at a steady rate, whatever its own: at each tick the one that is shown then.
 
     Args:
         path: anything PyAV opens.
         fps: ticks a second.
-        sound: media.Sound to fill on the way, or None.
-
-    Yields:
-        media.Picture; the same one again where the clip has fewer.
+        sound: Sound to fill on the way, or None.
 
     Raises:
-        ClipError: as `media.decode`.
+        ClipError: as `decode`.
     """
-    first = kept = None
-    tick, until = 0, 0.0
+    first = shown = None
+    tick, end = 0, 0.0
     for picture in decode(path, sound=sound):
         first = picture.time if first is None else first
-        while kept is not None and tick / fps < picture.time - first:
-            yield kept
+        while shown is not None and tick / fps < picture.time - first:
+            yield shown
             tick += 1
-        # The last picture stands as long as the one before it did.
-        until = picture.time - first + (picture.time - kept.time if kept else 0)
-        kept = picture
-    while tick / fps < until or not tick:
-        yield kept
+        # The last picture is shown for as long as the one before it was.
+        end = picture.time - first + (picture.time - shown.time if shown else 0)
+        shown = picture
+    while tick / fps < end or not tick:
+        yield shown
         tick += 1
 
 
 def join(paths, out, size=None, fps=25, rate=48_000):
-    """Clips one after the other as one clip.
+    """Writes clips one after the other as one clip.
 
     Args:
         paths: list of clips with pictures and sound; at least one.
@@ -212,17 +193,16 @@ def join(paths, out, size=None, fps=25, rate=48_000):
     sounds = []
     for path in paths:
         sound = Sound()
-        wanted = round(sum(1 for _ in resample_fps(path, fps, sound)) / fps * rate)
+        n = round(sum(1 for _ in resample_fps(path, fps, sound)) / fps * rate)
         samples = librosa.resample(sound.samples(), orig_sr=sound.rate or rate, target_sr=rate, res_type="soxr_hq")
-        # The sound of each is made as long as its pictures, so that the next begins on both.
-        sounds.append(np.pad(samples[:wanted], (0, max(0, wanted - len(samples)))))
+        sounds.append(librosa.util.fix_length(samples, size=n))  # as long as the pictures, so that both begin together
     frames = (resized(picture, size) for path in paths for picture in resample_fps(path, fps))
     mp4.write(out, frames, np.concatenate(sounds), size=size, fps=fps, rate=rate)
     return out
 
 
 def resized(picture, size):
-    """A media.Picture as uint8 (height, width, 3), stretched to size = (width, height)."""
+    """A Picture as uint8 (height, width, 3), stretched to size = (width, height)."""
     import cv2
 
     how = cv2.INTER_AREA if size[1] < picture.gray.shape[0] else cv2.INTER_LINEAR

@@ -11,15 +11,12 @@ PATIENCE = 3  # frames without any face that are searched at every size, before 
 
 
 class Follower:
-    """Follows the largest face from picture to picture.
+    """Follows the largest face from picture to picture; `sizes` are the picture's long sides in px, tried in turn.
 
     The last face's neighbourhood is searched first, reduced until the face is just as large as the detector needs.
     Where it is lost, the whole picture is searched, at one size after the other: a small face needs a larger picture.
     HOG's boxes sit on a grid of a twelfth of the face; the neighbourhood moves with them, and the grid with it, so
-    that the errors of successive frames differ and their average is finer than the grid (see `faces.steady`).
-
-    Args:
-        sizes: long sides in px of the whole picture, tried in turn.
+    that the errors of successive frames differ and their average is finer than the grid (see `faces.smooth_boxes`).
     """
 
     def __init__(self, sizes):
@@ -69,11 +66,7 @@ def _largest(boxes):
 
 
 def detect(picture, scale):
-    """Faces in a reduced or enlarged picture.
-
-    Args:
-        picture: uint8 (H, W) or (H, W, 3) RGB.
-        scale: by which its sides are multiplied first.
+    """Finds the faces in a picture, uint8 (H, W) or (H, W, 3) RGB, after its sides are multiplied by `scale`.
 
     Returns:
         float32 (n, 4), top right bottom left in pixels of `picture`.
@@ -82,14 +75,14 @@ def detect(picture, scale):
 
     if min(picture.shape[:2]) * scale < 1:
         return np.zeros((0, 4), dtype=np.float32)
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=way)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=how)
     height, width = small.shape[:2]
-    found = [
+    boxes = [
         (max(0, box.top()), min(width, box.right()), min(height, box.bottom()), max(0, box.left()))
         for box in _detector()(small, 0)
     ]
-    return np.array(found, dtype=np.float32).reshape(-1, 4) / np.float32(scale)
+    return np.array(boxes, dtype=np.float32).reshape(-1, 4) / np.float32(scale)
 
 
 @functools.cache

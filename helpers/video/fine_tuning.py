@@ -1,7 +1,7 @@
-"""VGG16 that knows faces: its upper blocks trained on labelled stills, then frozen again for clips (thesis 4.4).
+"""VGG16 fine-tuned on labelled images of faces: its upper blocks are trained, then frozen again for clips (thesis 4.4).
 
-The lower blocks stay as ImageNet left them, so what they make of a still is computed once for every way in which it
-may be shown, and an epoch only trains what is above.
+The lower blocks keep ImageNet's weights, so their output is computed once for every view of an image, and an epoch only
+trains what is above.
 """
 
 import dataclasses
@@ -18,15 +18,15 @@ LAST_KEPT = "block3_pool"
 
 @dataclasses.dataclass(frozen=True)
 class FineTuneConfig:
-    """How the upper blocks are trained. Nothing of it is the thesis'."""
+    """How the upper blocks are trained. The thesis leaves all of it open."""
 
-    epochs: int = 10  # fixed: no epoch is chosen on the test's stills
+    epochs: int = 10  # fixed: no epoch is chosen on the test images
     batch_size: int = 64
-    learning_rate: float = 1e-4  # at its highest; it falls to 0 along half a cosine
+    learning_rate: float = 1e-4  # the highest; cosine decay to 0
     weight_decay: float = 0.05  # AdamW's
     dropout: float = 0.5  # before the softmax
-    smoothing: float = 0.1  # of the labels
-    views: int = 4  # ways in which a still is shown: as it is, mirrored, and moved and scaled at random
+    label_smoothing: float = 0.1
+    views: int = 4  # of an image: as it is, mirrored, and moved and scaled at random
     seed: int = 0
 
     def __post_init__(self):
@@ -35,36 +35,26 @@ class FineTuneConfig:
 
 
 def view(images, number, seed=0):
-    """ImageSet in another way.
+    """One view of images, uint8 (n, size, size, 3): 0 as they are, 1 mirrored, from 2 on each changed at random.
 
-    Args:
-        images: uint8 (n, size, size, 3).
-        number: 0 leaves them as they are, 1 mirrors them; from 2 on each is moved by up to 8 %, turned by up to 10°,
-            scaled by up to 10 %, and mirrored every other time, all by lot.
-        seed: of the lot.
-
-    Returns:
-        uint8 (n, size, size, 3).
+    A random change moves by up to 8 %, turns by up to 10°, scales by up to 10 %, and mirrors every other image.
     """
     import cv2
 
     if number < 2:
         return images[:, :, ::-1] if number else images
     rng, size = np.random.default_rng([seed, number]), images.shape[1]
-    shown = np.empty_like(images)
+    views = np.empty_like(images)
     for n, image in enumerate(images):
         turn = cv2.getRotationMatrix2D((size / 2, size / 2), rng.uniform(-10, 10), rng.uniform(0.9, 1.1))
         turn[:, 2] += rng.uniform(-0.08, 0.08, 2) * size
         moved = cv2.warpAffine(image, turn, (size, size), borderMode=cv2.BORDER_REPLICATE)
-        shown[n] = moved[:, ::-1] if rng.integers(2) else moved
-    return shown
+        views[n] = moved[:, ::-1] if rng.integers(2) else moved
+    return views
 
 
 def split(base):
-    """A VGG16 cut in two.
-
-    Args:
-        base: as `backbone.base` gives it.
+    """Cuts a VGG16 of `backbone.base` in two.
 
     Returns:
         (lower, upper): keras.Models; (n, size, size, 3) → (n, H, W, 256), and on from there to (n, 512), whose weights
@@ -82,66 +72,58 @@ def split(base):
     return lower, upper
 
 
-def lower_features(lower, images, config):
-    """What the lower blocks make of every view: float16 (views, n, H, W, 256)."""
-    found = np.empty((config.views, len(images), *lower.output.shape[1:]), dtype=np.float16)
-    for number in range(config.views):
-        found[number] = _through(lower, view(images, number, config.seed))
-    return found
-
-
-def _through(lower, images):
+def _apply(lower, images):
+    """The lower blocks' output: float16 (n, H, W, 256)."""
     import keras
 
-    made = []
+    parts = []
     for at in range(0, len(images), 512):
         inputs = keras.applications.vgg16.preprocess_input(np.array(images[at : at + 512], dtype=np.float32))
-        made.append(lower.predict(inputs, batch_size=64, verbose=0).astype(np.float16))
-    return np.concatenate(made)
+        parts.append(lower.predict(inputs, batch_size=64, verbose=0).astype(np.float16))
+    return np.concatenate(parts)
 
 
-def fine_tune(stills, out, weights=None, config=None, progress=True):
-    """Trains VGG16's blocks 4 and 5 on stills, and writes all its weights.
+def fine_tune(images, out, weights=None, config=None, progress=True):
+    """Trains VGG16's blocks 4 and 5 on labelled images of faces, and writes all its weights.
 
     Args:
-        stills: ImageSet, of which the split "train" is trained on.
+        images: ImageSet, of which the split "train" is trained on.
         out: file to write, `….weights.h5`; `backbone.find_weights` takes it, so that EMOTION_VGG16_WEIGHTS may name it.
         weights: where to start, as in `backbone.find_weights`.
         config: FineTuneConfig.
-        progress: whether to show a progress bar.
+        progress: show a bar.
 
     Returns:
-        (model, history): keras.Model from stills' lower features to probabilities over `stills.classes`, and a list of
-        dicts, one an epoch: epoch, loss, accuracy, seconds.
+        (model, history): keras.Model from the lower blocks' output to probabilities over `images.classes`, and a list
+        of dicts, one an epoch: epoch, loss, accuracy, seconds.
 
     Raises:
-        ValueError: no still to train on, or `out` ends otherwise.
+        ValueError: no image to train on, or `out` ends otherwise.
     """
     import keras
 
     config, out = config or FineTuneConfig(), pathlib.Path(out)
-    rows = np.flatnonzero(stills.split == "train")
+    rows = np.flatnonzero(images.split == "train")
     if not len(rows) or not out.name.endswith(".weights.h5"):
-        raise ValueError(f"{len(rows)} stills to train on, to be written to {out.name}: it must end in .weights.h5")
+        raise ValueError(f"{len(rows)} images to train on, to be written to {out.name}: it must end in .weights.h5")
     source, _ = backbone.find_weights(weights)
-    size = stills.images.shape[1]
+    size = images.images.shape[1]
     base = backbone.vgg16(source, size)
     lower, upper = split(base)
-    features = lower_features(lower, stills.images[rows], config)
+    features = np.empty((config.views, len(rows), *lower.output.shape[1:]), dtype=np.float16)
+    for number in range(config.views):
+        features[number] = _apply(lower, view(images.images[rows], number, config.seed))
     keras.utils.set_random_seed(config.seed)
-    # VGG16's outputs reach 160: without a normalisation the first steps would throw away what it knows.
+    # VGG16's outputs reach 160: without normalisation the first updates would undo the pretraining.
     x = keras.layers.BatchNormalization()(upper.output)
     x = keras.layers.Dropout(config.dropout)(x)
-    x = keras.layers.Dense(len(stills.classes), "softmax", kernel_initializer="zeros", dtype="float32", name="emotion")(
-        x
-    )
-    model = keras.Model(upper.input, x)
-    history = _train(model, features, stills.label[rows], config, progress)
+    head = {"kernel_initializer": "zeros", "dtype": "float32", "name": "emotion"}
+    model = keras.Model(upper.input, keras.layers.Dense(len(images.classes), "softmax", **head)(x))
+    history = _train(model, features, images.label[rows], config, progress)
     whole = backbone.base(None, size)
-    lowest = len(lower.weights)
-    whole.set_weights([*base.get_weights()[:lowest], *upper.get_weights()])
+    whole.set_weights([*base.get_weights()[: len(lower.weights)], *upper.get_weights()])
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".part.{out.name}")
+    part = out.with_name(f".part.{out.name}")  # Keras writes to paths only, and by their ending
     whole.save_weights(part)
     part.replace(out)
     return model, history
@@ -155,34 +137,28 @@ def _train(model, features, label, config, progress):
     steps = max(1, n // size)
     schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * steps)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
-    loss = keras.losses.CategoricalCrossentropy(label_smoothing=config.smoothing)
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
     model.compile(optimizer, loss, metrics=["accuracy"])
     targets, history = np.eye(model.output.shape[-1], dtype=np.float32)[label], []
     bar = tqdm(range(1, config.epochs + 1), desc="fine-tuning", unit="epoch", disable=not progress)
     for epoch in bar:
-        start, order, shown = time.perf_counter(), rng.permutation(n), rng.integers(config.views, size=n)
+        start, order, views = time.perf_counter(), rng.permutation(n), rng.integers(config.views, size=n)
         model.reset_metrics()
         for step in range(steps):
             batch = order[step * size : (step + 1) * size]
-            inputs = features[shown[batch], batch].astype(np.float32)
-            found = model.train_on_batch(inputs, targets[batch], return_dict=True)
-        numbers = {name: float(value) for name, value in found.items()}
-        history.append({"epoch": epoch, **numbers, "seconds": time.perf_counter() - start})
-        bar.set_postfix(loss=f"{numbers['loss']:.3f}", accuracy=f"{numbers['accuracy']:.2f}")
+            inputs = features[views[batch], batch].astype(np.float32)
+            metrics = model.train_on_batch(inputs, targets[batch], return_dict=True)
+        metrics = {name: float(value) for name, value in metrics.items()}
+        history.append({"epoch": epoch, **metrics, "seconds": time.perf_counter() - start})
+        bar.set_postfix(loss=f"{metrics['loss']:.3f}", accuracy=f"{metrics['accuracy']:.2f}")
     return history
 
 
 def predict(model, base, images):
-    """Probabilities of stills, the mean over each and its mirror image.
+    """Probabilities of images, uint8 (n, size, size, 3), the mean over each and its mirror image: float32 (n, C).
 
-    Args:
-        model: as `fine_tune` returns it.
-        base: VGG16 with the lower blocks of the training.
-        images: uint8 (n, size, size, 3).
-
-    Returns:
-        float32 (n, C).
+    `model` is of `fine_tune`, and `base` a VGG16 with the lower blocks of its training.
     """
     lower, _ = split(base)
-    both = [_through(lower, view(images, number)).astype(np.float32) for number in (0, 1)]
-    return np.mean([model.predict(features, batch_size=256, verbose=0) for features in both], axis=0)
+    features = [_apply(lower, view(images, number)).astype(np.float32) for number in (0, 1)]
+    return np.mean([model.predict(each, batch_size=256, verbose=0) for each in features], axis=0)

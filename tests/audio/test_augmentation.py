@@ -33,15 +33,15 @@ def changed(values, seed=0, **train):
     return changer.apply(values, length, np.random.default_rng(seed))
 
 
-def test_a_warp_is_what_a_shorter_vocal_tract_does():
+def test_vtlp_does_what_a_shorter_vocal_tract_does():
     matrices, factors = augmentation.vtlp_matrices(AUDIO.rate, AUDIO.n_mels, AUDIO.n_mfcc, 0.12)
     factor, matrix = factors[-1], matrices[-1]
     assert (factors[0], factors[6], factor) == pytest.approx((1 / 1.12, 1, 1.12))
     long, short = (features(vowel((hz,)))[5:-5].mean(axis=0) for hz in (1200, 1200 * factor))
-    warped = bands(matrix @ long[:39])
-    assert warped.argmax() == bands(short).argmax() != bands(long).argmax()
+    perturbed = bands(matrix @ long[:39])
+    assert perturbed.argmax() == bands(short).argmax() != bands(long).argmax()
     low = slice(0, 50)  # above, the harmonics end: what is moved from there is nothing
-    assert np.abs(warped - bands(short))[low].mean() < 0.5 * np.abs(bands(long) - bands(short))[low].mean()
+    assert np.abs(perturbed - bands(short))[low].mean() < 0.5 * np.abs(bands(long) - bands(short))[low].mean()
     assert np.allclose(matrices[6], np.eye(39), atol=1e-5)
 
 
@@ -50,10 +50,10 @@ def test_the_pitch_moves_with_the_formants():
     found = changed(values, vtlp=0.12)
     pitch = np.exp(np.median(found[:, :, descriptors.columns(AUDIO)["prosody"].start], axis=1))
     assert 150 / 1.13 < pitch.min() < 142 and 158 < pitch.max() < 150 * 1.13
-    assert np.abs(found - values)[:, :, 40:].max() == 0, "the other contours stay"
+    assert np.abs(found - values)[:, :, 40:].max() == 0, "the other descriptors stay"
 
 
-def test_the_equaliser_changes_loudness_and_slow_curves_and_the_energy_with_it():
+def test_channel_augmentation_changes_gain_smooth_curves_and_the_energy():
     values = features(vowel((700, 1800)))[None].repeat(200, axis=0)
     moved = bands(changed(values, channel_augmentation=2.0)) - bands(values)  # (200, T, 64), dB
     assert np.allclose(moved, moved[:, :1], atol=1e-3), "the same over a whole clip"
@@ -62,7 +62,7 @@ def test_the_equaliser_changes_loudness_and_slow_curves_and_the_energy_with_it()
     assert np.allclose(energy * 10 / np.log(10), moved[:, 0].mean(axis=1), atol=1e-3)
 
 
-def test_a_noise_floor_lifts_what_is_soft_and_leaves_what_is_loud():
+def test_noise_augmentation_lifts_soft_bands_and_leaves_loud_ones():
     values = features(np.concatenate([vowel((700, 1800)), 1e-4 * vowel((700, 1800))]))[None]
     before, after = bands(values)[0], bands(changed(values, noise_augmentation=1.0))[0]
     assert after[60:].mean() > before[60:].mean() + 5
@@ -70,7 +70,7 @@ def test_a_noise_floor_lifts_what_is_soft_and_leaves_what_is_loud():
     assert after[loud] == pytest.approx(before[loud], abs=1.5)
 
 
-def test_masks_blank_two_stretches_at_most_and_never_the_whole_clip():
+def test_time_masking_covers_two_spans_at_most_and_never_the_whole_clip():
     values = np.random.default_rng(0).normal(size=(50, 20, descriptors.width(AUDIO))).astype("float32")
     length = np.tile([2, 20], 25)
     values[np.arange(20)[None] >= length[:, None]] = 0
@@ -81,7 +81,7 @@ def test_masks_blank_two_stretches_at_most_and_never_the_whole_clip():
     assert (found[length == 2, 2:] == 0).all()
 
 
-def test_a_shift_moves_a_clip_and_holds_its_edge():
+def test_a_time_shift_moves_a_clip_and_repeats_its_edge():
     values, length = np.zeros((50, 9, 2), "float32"), np.tile([1, 7], 25)
     for row, steps in zip(values, length):
         row[:steps] = np.arange(1, steps + 1)[:, None]
@@ -129,7 +129,7 @@ def feature_set():
     )
 
 
-def test_the_training_is_changed_anew_each_epoch_and_the_test_never(feature_set):
+def test_training_clips_are_augmented_differently_each_epoch_and_test_clips_never(feature_set):
     train, rows = TrainConfig(vtlp=0.1, channel_augmentation=2.0), np.arange(8)
     batches = feature_set.batches(rows, 8, seed=0, train=train)
     first = batches[0][0]["audio"]
@@ -140,7 +140,7 @@ def test_the_training_is_changed_anew_each_epoch_and_the_test_never(feature_set)
     assert np.array_equal(test, feature_set.audio)
 
 
-def test_labels_become_shares_where_they_are_softened_or_mixed(feature_set):
+def test_labels_become_one_hot_for_label_smoothing_and_soft_for_mixup(feature_set):
     rows = np.arange(8)
     assert feature_set.batches(rows, 8)[0][1].tolist() == [0, 1] * 4
     smooth = feature_set.batches(rows, 8, train=TrainConfig(label_smoothing=0.1))[0][1]
@@ -155,7 +155,7 @@ def test_a_mixed_clip_is_as_long_as_the_longer_and_softly_ends_in_the_shorter_on
     values[0, :2], values[1] = 1.0, 3.0
     given = {"audio": values, "audio_length": np.array([2, 4])}
     seed = next(n for n in range(99) if np.random.default_rng(n).permutation(2)[0] == 1)
-    found, label = augmentation.mixed(given, np.eye(2), 0.5, np.random.default_rng(seed))
+    found, label = augmentation.mixup(given, np.eye(2), 0.5, np.random.default_rng(seed))
     assert found["audio_length"].tolist() == [4, 4]
     share = label[0, 0]
     assert np.allclose(found["audio"][0, :, 0], share * 1 + (1 - share) * 3)

@@ -10,6 +10,7 @@ from helpers.config import AudioConfig, VideoConfig
 from helpers.data import ravdess
 from helpers.features import building
 from helpers.features import cache as caches
+from helpers.features.feature_set import OnDisk
 from helpers.video import faces
 
 
@@ -17,7 +18,7 @@ def entries(cache):
     return {p.relative_to(cache): p.stat().st_mtime_ns for p in cache.rglob("*.np*")}
 
 
-def test_every_clip_has_both_streams_right_padded_with_its_length(feature_set, table):
+def test_every_clip_has_both_modalities_right_padded_with_its_length(feature_set, table):
     assert feature_set.clip_id.tolist() == table.clip_id.tolist() and not feature_set.excluded
     assert feature_set.video.shape[::2] == (192, 512) and feature_set.audio.shape[::2] == (192, 13)
     for stream in ("video", "audio"):
@@ -40,7 +41,7 @@ def test_a_second_build_makes_nothing_anew(feature_set, table, cache):
 
 def test_a_set_larger_than_the_memory_is_gathered_on_the_disk(feature_set, table, cache, tmp_path):
     stored = building.build(table, cache, progress=False, on_disk=tmp_path / "set")
-    assert stored.on_disk and stored.fingerprint() == feature_set.fingerprint()
+    assert isinstance(stored.audio, OnDisk) and stored.fingerprint() == feature_set.fingerprint()
 
 
 def test_another_configuration_has_its_own_entries(table, tmp_path):
@@ -53,7 +54,7 @@ def test_another_configuration_has_its_own_entries(table, tmp_path):
 
 
 def test_entries_made_in_an_earlier_way_are_never_mixed_in(table, tmp_path, monkeypatch):
-    monkeypatch.setitem(caches._WAYS, "mfcc", 0)
+    monkeypatch.setitem(caches._VERSIONS, "mfcc", 0)
     building.build(table.head(1), tmp_path, progress=False, streams=("audio",), workers=1)
     monkeypatch.undo()
     building.build(table.head(1), tmp_path, progress=False, streams=("audio",), workers=1)
@@ -81,7 +82,7 @@ def test_every_bad_clip_is_left_out_by_name_and_the_good_ones_are_kept(bad_clips
     assert f"left out: {len(expected)}" in str(result.excluded)
 
 
-def test_a_clip_without_sound_still_serves_the_video_stream(bad_clips, tmp_path):
+def test_a_clip_without_sound_still_gives_its_video(bad_clips, tmp_path):
     root, good, _ = bad_clips
     result = building.build(ravdess.index(root), tmp_path, progress=False, streams=("video",))
     assert set(result.clip_id) == good | {"01-01-04-02-01-01-07", "01-01-08-02-01-01-07"} and result.audio is None
@@ -165,7 +166,7 @@ def three(table, tmp_path_factory):
 
 @pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(b""), half, garbage, flip])
 @pytest.mark.parametrize("kind", ["faces", "mfcc", "vgg16"])
-def test_a_damaged_entry_is_made_again_and_said_once(kind, spoil, three, tmp_path, capsys):
+def test_a_damaged_entry_is_made_again_and_reported_once(kind, spoil, three, tmp_path, capsys):
     table, folder, built = three
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     entry = sorted(tmp_path.glob(f"{kind}-*/*.npz"))[1]

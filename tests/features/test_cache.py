@@ -26,7 +26,7 @@ def test_no_changed_byte_of_an_entry_goes_unseen(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half", b"garbage" * 99, b"\x93NUMPY\x01\x00"])
-def test_what_is_no_entry_is_called_damaged_by_name(content, tmp_path):
+def test_a_file_that_is_no_entry_is_called_damaged_by_name(content, tmp_path):
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(cache.DamagedEntry, match=r"a\.npz is damaged"):
         cache.load(tmp_path / "a.npz")
@@ -46,30 +46,30 @@ def test_a_clip_that_differs_only_in_its_middle_has_another_name(tmp_path):
     assert len(keys) == 2
 
 
-def test_what_a_dead_process_left_is_swept_and_what_a_living_one_writes_is_not(tmp_path):
+def test_leftovers_of_a_dead_process_are_deleted_and_files_of_a_living_one_are_not(tmp_path):
     dead = subprocess.Popen(["true"])
     dead.wait()
-    left = cache.claim(tmp_path / "mine.npz")
+    left = cache.mark(tmp_path / "mine.npz")
     other = tmp_path / left.name.replace(str(os.getpid()), str(dead.pid)).replace("mine", "theirs")
     other.touch()
-    cache.sweep(tmp_path)
+    cache.delete_leftovers(tmp_path)
     assert left.exists() and not other.exists()
-    cache.release(tmp_path / "mine.npz")
+    cache.unmark(tmp_path / "mine.npz")
     assert not left.exists() and not cache.marks(tmp_path / "mine.npz")
 
 
-def test_what_another_machine_left_is_swept_after_a_day_and_foreign_files_never(tmp_path):
+def test_leftovers_of_another_machine_are_deleted_after_a_day_and_foreign_files_never(tmp_path):
     new, old = (tmp_path / f".{name}.npz.elsewhere.12.tmp" for name in ("new", "old"))
     foreign = [tmp_path / name for name in (".DS_Store", ".nfs0001", ".x.tmp", ".a.b.c.tmp")]
     for path in (new, old, *foreign):
         path.touch()
     for path in (old, *foreign):
         os.utime(path, 2 * (time.time() - 90_000,))
-    cache.sweep(tmp_path)
+    cache.delete_leftovers(tmp_path)
     assert new.exists() and not old.exists() and all(path.exists() for path in foreign)
 
 
-def test_a_damaged_note_of_what_was_let_go_is_as_none(tmp_path):
+def test_a_damaged_note_of_deleted_files_counts_as_none(tmp_path):
     clip = tmp_path / "Actor_05" / "a.mp4"
     clip.parent.mkdir()
     clip.write_bytes(b"a clip")

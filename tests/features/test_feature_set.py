@@ -4,7 +4,7 @@ import pytest
 from helpers import runtime
 from helpers.config import TrainConfig
 from helpers.data.exclusions import Exclusions
-from helpers.features.feature_set import FeatureSet
+from helpers.features.feature_set import FeatureSet, OnDisk
 
 
 def small(n=4, **changes):
@@ -45,7 +45,7 @@ def test_a_subset_has_the_rows_asked_for():
     assert part.clip_id.tolist() == ["clip2", "clip0"] and part.audio_length.tolist() == [3, 1] and len(part) == 2
 
 
-def test_normalisation_looks_at_real_steps_of_the_given_rows_only():
+def test_normalisation_uses_the_frames_of_the_given_rows_without_padding():
     audio = np.full((2, 5, 1), 100.0, dtype="float32")
     audio[0, :2, 0] = [1, 3]
     features = small(2, audio=audio, audio_length=np.array([2, 5], dtype="int32"))
@@ -68,7 +68,7 @@ def test_the_fingerprint_changes_with_any_number_or_label():
     "changes, words",
     [
         ({"audio": None, "audio_length": None}, "both are None"),
-        ({"audio_length": np.array([0, 1, 1, 1])}, "no audio step"),
+        ({"audio_length": np.array([0, 1, 1, 1])}, "no audio frame"),
         ({"label": np.zeros(3)}, "label has 3 rows"),
     ],
 )
@@ -77,10 +77,10 @@ def test_a_set_that_would_break_a_model_is_refused(changes, words):
         small(**changes)
 
 
-def test_a_folder_leaves_the_streams_on_the_disk_and_is_the_same_set(tmp_path):
+def test_a_folder_leaves_the_features_on_the_disk_and_is_the_same_set(tmp_path):
     before = small(300)
     after = before.save_folder(tmp_path / "set")
-    assert after.on_disk and not before.on_disk and after.fingerprint() == before.fingerprint()
+    assert isinstance(after.audio, OnDisk) and after.fingerprint() == before.fingerprint()
     assert np.array_equal(after.audio[[5, 3]], before.audio[[5, 3]]) and after.audio.shape == before.audio.shape
     for a, b in zip(after.normalisation(slice(0, 200), "audio"), before.normalisation(slice(0, 200), "audio")):
         assert np.array_equal(a, b)
@@ -109,27 +109,27 @@ def uneven():
     return small(400, audio=audio, audio_length=length)
 
 
-def test_trimmed_batches_hold_every_real_step_and_less_padding():
+def test_batches_of_one_length_hold_every_frame_and_less_padding():
     features = uneven()
-    batches = features.batches(np.arange(400), 16, seed=0, trim=True)
+    batches = features.batches(np.arange(400), 16, seed=0, bucket=True)
     inputs = [batches[n][0] for n in range(len(batches))]
     assert sum(i["audio"].sum() for i in inputs) == features.audio_length.sum()
     assert sum(i["audio"].size for i in inputs) < 0.92 * features.audio.size
     assert len({i["audio"].shape[1] for i in inputs}) <= 3, "few shapes to compile"
 
 
-def test_on_a_tpu_trimmed_batches_have_two_lengths_the_same_in_every_fold(monkeypatch):
+def test_on_a_tpu_batches_of_one_length_have_two_lengths_the_same_in_every_fold(monkeypatch):
     monkeypatch.setattr(runtime, "accelerator", lambda: "TPU")
     features = uneven()
     for rows in np.split(np.argsort(features.audio_length), [150])[::-1]:  # a fold of long clips, and one of short ones
-        batches = features.batches(rows, 16, seed=0, trim=True)
+        batches = features.batches(rows, 16, seed=0, bucket=True)
         inputs = [batches[n][0]["audio"] for n in range(len(batches))]
         assert sum(i.sum() for i in inputs) == features.audio_length[rows].sum()
         assert {i.shape[1] for i in inputs} <= {75, 100}, "few shapes to compile"
         assert any(i.shape[1] == 75 for i in inputs) or features.audio_length[rows].min() > 75
 
 
-def test_a_stretched_clip_keeps_its_course_and_is_another_length_each_epoch():
+def test_tempo_perturbation_keeps_a_clips_course_and_gives_another_length_each_epoch():
     length = np.array([20, 40, 60], "int32")
     audio = np.zeros((3, 60, 1), "float32")
     for row, n in zip(audio, length):
@@ -150,7 +150,7 @@ def test_a_stretched_clip_keeps_its_course_and_is_another_length_each_epoch():
     assert np.array_equal(plain["audio"], features.audio), "what is tested is left as it is"
 
 
-def test_how_it_was_made_goes_along_and_changes_no_fingerprint(tmp_path):
+def test_the_preprocessing_is_stored_and_changes_no_fingerprint(tmp_path):
     made = {"audio": {"rate": 48_000, "n_mfcc": 2}}
     noted = small(preprocessing=made)
     noted.save(tmp_path / "set.npz")

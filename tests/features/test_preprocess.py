@@ -41,12 +41,11 @@ def plan(tmp_path):
     return preprocess.Plan(tmp_path / "cache", ("video",), VideoConfig(), AudioConfig(), "random")
 
 
-def todo(plan, table, paths):
-    """Clips to make: (row, wanted), of given files."""
-    rows = list(table.head(len(paths)).itertuples())
-    for row in rows:
-        plan.entries[row.clip_id] = {}
-    return [(r, {"video": (p, plan.folders["video"] / f"{r.clip_id}.npz")}) for r, p in zip(rows, paths)]
+def jobs(plan, table, paths):
+    """The jobs of the table's first clips, with other files: {clip_id: job}."""
+    clip_ids = table.clip_id[: len(paths)]
+    plan.entries |= {clip_id: {} for clip_id in clip_ids}
+    return {c: {"video": (path, plan.folders["video"] / f"{c}.npz")} for c, path in zip(clip_ids, paths)}
 
 
 def content(folder):
@@ -56,7 +55,7 @@ def content(folder):
 def test_a_clip_that_kills_its_process_is_named_and_the_others_are_made(plan, table, tmp_path):
     paths = [Deadly(tmp_path / "deadly.mp4") if n == 2 else table.path[n] for n in range(6)]
     bar = Bar()
-    preprocess.make(todo(plan, table, paths), plan, 2, bar)
+    preprocess.make(jobs(plan, table, paths), plan, 2, bar)
     ((name, reason),) = plan.excluded
     assert name == table.clip_id[2] and "the process that worked on it died, twice" in reason and bar.n == 6
     assert len(list(plan.folders["video"].glob("*.npz"))) == 5
@@ -68,7 +67,7 @@ def test_a_process_that_dies_once_costs_nothing(plan, table, tmp_path):
     copy.write_bytes(pathlib.Path(table.path[1]).read_bytes())
     copy.with_suffix(".once").touch()
     paths = [Deadly(copy) if n == 1 else table.path[n] for n in range(4)]
-    preprocess.make(todo(plan, table, paths), plan, 2, Bar())
+    preprocess.make(jobs(plan, table, paths), plan, 2, Bar())
     assert not plan.excluded and len(list(plan.folders["video"].glob("*.npz"))) == 4
 
 
@@ -118,7 +117,7 @@ def test_a_clip_on_which_a_process_hangs_is_named_after_its_time_and_the_others_
     monkeypatch.setattr(preprocess, "WAIT_PER_MB", 1e6)  # only the one that is not there has no more than that
     paths = [Hanging(tmp_path / "hanging.mp4") if n == 1 else table.path[n] for n in range(4)]
     bar = Bar()
-    preprocess.make(todo(plan, table, paths), plan, 2, bar)
+    preprocess.make(jobs(plan, table, paths), plan, 2, bar)
     ((name, reason),) = plan.excluded
     assert name == table.clip_id[1] and "it was not done after 2 s" in reason and bar.n == 4
     assert len(list(plan.folders["video"].glob("*.npz"))) == 3
@@ -128,15 +127,15 @@ def test_a_clip_on_which_a_process_hangs_is_named_after_its_time_and_the_others_
 def test_a_large_clip_may_take_longer(tmp_path):
     (tmp_path / "a.mp4").write_bytes(bytes(2_000_000))
     both = {stream: (str(tmp_path / "a.mp4"), None) for stream in ("video", "audio")}
-    assert preprocess.limit(both) == preprocess.WAIT + 2 * preprocess.WAIT_PER_MB
+    assert preprocess.time_limit(both) == preprocess.WAIT + 2 * preprocess.WAIT_PER_MB
 
 
 def test_a_worker_shows_the_detector_no_gpu(plan, table, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    ((row, wanted),) = todo(plan, table, [table.path[0]])
-    preprocess.entries(row.clip_id, wanted, plan.video, plan.audio, seconds=600, parent=os.getpid())
+    ((clip_id, job),) = jobs(plan, table, [table.path[0]]).items()
+    preprocess.make_entries(clip_id, job, plan.video, plan.audio, seconds=600, parent=os.getpid())
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "0", "the notebook's own process keeps its GPU"
-    preprocess.entries(row.clip_id, wanted, plan.video, plan.audio, seconds=600, parent=os.getpid() + 1)
+    preprocess.make_entries(clip_id, job, plan.video, plan.audio, seconds=600, parent=os.getpid() + 1)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
 
 

@@ -7,9 +7,9 @@ from helpers.video import decoding
 
 
 @pytest.fixture(scope="module")
-def moods(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("moods")
-    return [synthetic.clip(folder / f"{mood}.mp4", mood, 3, seconds=1.5) for mood in ("happy", "sad")]
+def two_clips(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two_clips")
+    return [synthetic.clip(folder / f"{emotion}.mp4", emotion, 3, seconds=1.5) for emotion in ("happy", "sad")]
 
 
 def seconds_of(path):
@@ -29,19 +29,19 @@ def test_what_is_written_has_the_pictures_and_the_sound_it_was_given(tmp_path):
 
 
 @pytest.mark.parametrize("fps", [7, 60])
-def test_a_steady_rate_repeats_or_drops_pictures_and_keeps_the_time(moods, fps):
-    steady = list(decoding.resample_fps(moods[0], fps))
+def test_resampling_repeats_or_drops_pictures_and_keeps_the_time(two_clips, fps):
+    steady = list(decoding.resample_fps(two_clips[0], fps))
     assert len(steady) == pytest.approx(1.5 * fps, abs=3)
     late = [n / fps - (picture.time - steady[0].time) for n, picture in enumerate(steady)]
     assert min(late) >= -1e-6 and max(late) < 1 / 29.97 + 1e-3, "at each tick the picture that stands there"
 
 
-def test_joined_clips_begin_where_the_one_before_ends_in_pictures_and_in_sound(moods, tmp_path):
-    path = decoding.join(moods, tmp_path / "both.mp4", fps=25)
+def test_joined_clips_begin_where_the_one_before_ends_in_pictures_and_in_sound(two_clips, tmp_path):
+    path = decoding.join(two_clips, tmp_path / "both.mp4", fps=25)
     long = seconds_of(path)
     assert long["video"] == pytest.approx(3.0, abs=0.1) and long["audio"] == pytest.approx(long["video"], abs=0.05)
     sounds = []
-    for source in (*moods, path):
+    for source in (*two_clips, path):
         sound = decoding.Sound()
         list(decoding.decode(source, pictures=False, sound=sound))
         sounds.append(sound.samples())

@@ -170,7 +170,7 @@ def test_boxes_are_interpolated_between_found_frames_and_held_at_the_ends():
     assert faces.smooth_boxes([None, None], 1) is None
 
 
-def test_boxes_are_steadied_over_time_but_never_between_two_faces():
+def test_boxes_are_smoothed_over_time_but_never_between_two_faces():
     rng = np.random.default_rng(0)
     raw = [np.array([y, 200 + y, 100 + y, 100 + y]) for y in 50 + rng.normal(0, 4, 40)]
     shaken = np.abs(np.diff([box[0] for box in raw], n=2)).mean()
@@ -294,7 +294,8 @@ def test_a_picture_of_two_pixels_width_holds_no_face(tmp_path):
 
 
 def test_finding_a_face_loads_no_network():
-    script = "import sys, numpy as np; from helpers.video.face_detector import detect; detect(np.zeros((99, 99), 'uint8'), 1.0);"
+    script = "import sys, numpy as np; from helpers.video import face_detector;"
+    script += "face_detector.detect(np.zeros((99, 99), 'uint8'), 1.0);"
     script += "sys.exit(any(name.startswith('face_recognition') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", script], cwd=runtime.PROJECT).returncode == 0
 
