@@ -62,7 +62,7 @@ def cache(common, table, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def feature_set(table, cache):
-    """Both streams of the 192 clips."""
+    """Both modalities of the 192 clips."""
     return building.build(table, cache, progress=False)
 
 

@@ -8,12 +8,11 @@ from helpers.data import own_clips, ravdess, ravdess_zenodo
 
 
 def load(name="synthetic", root="", actors=24, **options):
-    """The table of a data set's clips.
+    """Loads the table of a data set's clips.
 
     Args:
-        name: "synthetic" (clips are drawn and spoken here, once); "ravdess" (the real ones: those in `root`, or, where
-            there are none, those that are brought from Zenodo when their features are built); or a path: a csv of
-            one's own clips (path, emotion, speaker) or a folder with one subfolder a class.
+        name: "synthetic" (clips are drawn and spoken here, once); "ravdess" (those in `root`, or fetched from Zenodo
+            when their features are built); or the path of your own clips, see `own_clips.index`.
         root: folder of the clips; "" is data/<name> in the workspace.
         actors: ravdess: how many of the 24, from the first.
         options: of `synthetic.make`: n_actors, takes, seed; by default those the folder was made with.
@@ -33,11 +32,11 @@ def load(name="synthetic", root="", actors=24, **options):
             raise ValueError(f'DATASET is {name!r}; "synthetic", "ravdess", or the path of a csv or folder of your own')
         return own_clips.index(name)
     if not root and not folder.is_dir():
-        return ravdess_zenodo.table(runtime.workspace() / "data" / "ravdess-brought", actors)
+        return ravdess_zenodo.table(runtime.workspace() / "data" / "ravdess-fetched", actors)
     if not folder.is_dir():
         raise FileNotFoundError(
             f"no RAVDESS clips at {folder}. Unpack the archives that data_manifest.csv names (Actor_01, Actor_02, …) "
-            'there, set ROOT = "" to have them brought, or try the suite with DATASET = "synthetic".'
+            'there, set ROOT = "" to have them fetched, or try the suite with DATASET = "synthetic".'
         )
     table = ravdess.index(folder)
     kept = table[table.actor <= actors].reset_index(drop=True)
@@ -47,15 +46,7 @@ def load(name="synthetic", root="", actors=24, **options):
 
 
 def clip(table, clip_id):
-    """One clip's row, its files at hand: brought where they are still, or again, on a server.
-
-    Args:
-        table: as `load` gives it.
-        clip_id: of the clip.
-
-    Returns:
-        The row, a namedtuple of the table's columns.
-    """
+    """A clip's row of a table that `load` gave, a namedtuple; its files are fetched if they are on a server."""
     row = next(table[table.clip_id == clip_id].itertuples(index=False))
     ravdess_zenodo.fetch_row(row)
     return row

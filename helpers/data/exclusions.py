@@ -1,25 +1,21 @@
-"""What was left out, by name and counted: nothing is dropped in silence."""
+"""Clips that cannot be used, and the list of what was left out: nothing is dropped in silence."""
 
 import collections
 
 
 class ClipError(ValueError):
-    """A clip that cannot be used. The message names the file first, and says what was found.
+    """A clip that cannot be used. The message names the file first, then what is wrong with it."""
 
-    Attributes:
-        lasting: False where another try may end otherwise.
-        reason: the message without the file's name.
-    """
-
-    lasting = True
+    lasting = True  # False where another try may end otherwise
 
     @property
     def reason(self):
+        """The message without the file's name."""
         return str(self).split(": ", 1)[-1]
 
 
 class Unreadable(ClipError):
-    """A clip that could not be read to its end: cut short, a fault of the disk, or one that nobody foresaw."""
+    """A clip that could not be read to its end: cut short, a fault of the disk, or an unforeseen one."""
 
     lasting = False
 

@@ -1,7 +1,6 @@
 """The finished cache as one archive: a class preprocesses once and shares it."""
 
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -10,28 +9,20 @@ import zipfile
 import filelock
 
 from helpers import runtime
-from helpers.data import manifest, zip_members
+from helpers.data import content, manifest, zip_members
 from helpers.data.download import DownloadError
 
 NAME = "emotion-cache.zip"
 # All that a cache holds: a mirror with anything else in it is refused.
 _ENTRY = re.compile(r"(?:faces|mfcc|vgg16)-[0-9a-f]{8}/[^/\\]+\.(?:npz|npy|why|json)|seen/[^/\\]+\.json")
-_NOTE, _LOCK = "mirror.json", ".mirror.lock"  # what was restored last; held while restoring
-_DRIVE_ID = re.compile(r"[A-Za-z0-9_-]{20,}")
 
 
 def pack(cache, path):
-    """Packs a cache into one zip archive, the same bytes for the same entries.
+    """Packs a cache into one zip archive, the same bytes for the same entries. Returns its manifest.Row, without url.
 
     Args:
-        cache: folder.
+        cache: folder; FileNotFoundError where it holds no entry.
         path: the archive to make; replaced whole or not at all. A folder gets `emotion-cache.zip`.
-
-    Returns:
-        manifest.Row of it, without its url.
-
-    Raises:
-        FileNotFoundError: there is no entry to pack.
     """
     cache, path = pathlib.Path(cache), pathlib.Path(path)
     path = path / NAME if path.is_dir() else path
@@ -39,26 +30,18 @@ def pack(cache, path):
     names = [name for name in names if _ENTRY.fullmatch(name) and "/." not in name]
     if not names:
         raise FileNotFoundError(f"{cache} holds no entry to pack: build the features first")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            for name in names:
-                info = zipfile.ZipInfo(name)  # its date is 1980: the time of packing changes no byte
-                info.compress_type = zipfile.ZIP_DEFLATED
-                with open(cache / name, "rb") as file, archive.open(info, "w") as member:
-                    shutil.copyfileobj(file, member, 1 << 20)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return manifest.Row("mirror", path.name, "", path.stat().st_size, manifest.md5(path), "as the data it was made of")
+    packed = {"compression": zipfile.ZIP_DEFLATED, "compresslevel": 1}
+    with runtime.replacing(path) as target, zipfile.ZipFile(target, "w", **packed) as archive:
+        for name in names:
+            info = zipfile.ZipInfo(name)  # its date is 1980: the time of packing changes no byte
+            info.compress_type = zipfile.ZIP_DEFLATED
+            with open(cache / name, "rb") as file, archive.open(info, "w") as member:
+                shutil.copyfileobj(file, member, 1 << 20)
+    return manifest.Row("mirror", path.name, "", path.stat().st_size, content.md5(path), "as the data it was made of")
 
 
 def unpack(path, cache):
     """Puts a packed cache's entries in place; those that are there are kept.
-
-    Args:
-        path: archive that `pack` made.
-        cache: folder, made if absent.
 
     Returns:
         (names of all its entries, number of those that were new).
@@ -73,9 +56,9 @@ def unpack(path, cache):
             for info in archive.infolist():
                 if not _ENTRY.fullmatch(info.filename):
                     raise DownloadError(f"{path.name}: {info.filename!r} belongs in no cache; nothing was unpacked")
-                zip_members.inside(cache, info.filename, path.name)
+                zip_members.safe_path(cache, info.filename, path.name)
             new = [info for info in archive.infolist() if not (cache / info.filename).is_file()]
-            zip_members.room(cache, sum(info.file_size for info in new), path.name)
+            zip_members.require_space(cache, sum(info.file_size for info in new), path.name)
             for info in new:
                 zip_members.extract(archive, info, cache)
             return archive.namelist(), len(new)
@@ -86,8 +69,8 @@ def unpack(path, cache):
 def restore(where, cache, md5="", tell=print):
     """Fills the cache from a mirror, if it can be had; if not, says why, and the features are made the long way.
 
-    What was restored is noted in the cache: the same mirror is not fetched again while all its entries are there.
-    Where several processes restore at once, one does and the others wait for it.
+    The cache notes what was restored: the same mirror is not fetched again while all its entries are there. Where
+    several processes restore at once, one does and the others wait for it.
 
     Args:
         where: an archive, a folder that holds emotion-cache.zip (a mounted Drive), or the id or address of a file
@@ -104,7 +87,7 @@ def restore(where, cache, md5="", tell=print):
     cache, path = pathlib.Path(cache), pathlib.Path(where).expanduser()
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(cache / _LOCK):
+        with filelock.FileLock(cache / ".mirror.lock"):
             path = path / NAME if path.is_dir() else path
             state = [path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else []
             asked = {"where": str(where), "md5": md5.lower(), "state": state}
@@ -113,25 +96,25 @@ def restore(where, cache, md5="", tell=print):
                 return 0
             try:
                 local = path if path.is_file() else _download(str(where), cache / ".mirror.zip")
-                found = manifest.md5(local)
-                if md5 and found != md5.lower():
-                    raise DownloadError(f"its MD5 is {found}, not {md5}: it is another archive, or damaged")
+                actual = content.md5(local)
+                if md5 and actual != md5.lower():
+                    raise DownloadError(f"its MD5 is {actual}, not {md5}: it is another archive, or damaged")
                 names, count = unpack(local, cache)
             finally:
                 (cache / ".mirror.zip").unlink(missing_ok=True)
-            with runtime.replacing(cache / _NOTE) as file:
+            with runtime.replacing(cache / "mirror.json") as file:
                 file.write(json.dumps(asked | {"entries": names}).encode())
     except (DownloadError, OSError) as error:
         tell(f"The mirror {where} cannot be used: {error}\nThe features are made from the clips instead.")
         return 0
-    tell(f"From the mirror {where}: {count} new entries" + ("" if md5 else f" (MD5 {found}, not compared)"))
+    tell(f"From the mirror {where}: {count} new entries" + ("" if md5 else f" (MD5 {actual}, not compared)"))
     return count
 
 
 def _restored(cache, asked):
     """True where this very mirror was restored and all its entries are still there."""
     try:
-        note = json.loads((cache / _NOTE).read_text())
+        note = json.loads((cache / "mirror.json").read_text())
         return asked.items() <= note.items() and all((cache / name).is_file() for name in note["entries"])
     except (OSError, ValueError):
         return False
@@ -139,22 +122,17 @@ def _restored(cache, asked):
 
 def _download(where, local):
     """Downloads the mirror from Google Drive to `local`, and returns that."""
-    match = _DRIVE_ID.fullmatch(where) or re.search(r"drive\.google\.com/.*?([A-Za-z0-9_-]{20,})", where)
+    match = re.search(r"drive\.google\.com/.*?([A-Za-z0-9_-]{20,})|^([A-Za-z0-9_-]{20,})$", where)
     if not match:
         raise DownloadError("no such file or folder, nor an id of Google Drive")
     import gdown
 
     try:
-        fetched = gdown.download(id=match[match.lastindex or 0], output=str(local), quiet=True, use_cookies=False)
+        gdown.download(id=match[match.lastindex], output=str(local), quiet=True, use_cookies=False)
     except Exception as error:  # gdown lets anything through, from its own errors to requests' and bs4's
-        raise DownloadError(f"Google Drive does not give it ({_short(error)})") from error
-    if not fetched:
-        raise DownloadError("Google Drive does not give it")
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = " ".join(lines[1:2] or lines[:1])[:200]
+        raise DownloadError(f"Google Drive does not give it ({reason})") from error
     if not zipfile.is_zipfile(local):
-        raise DownloadError("Google Drive gave something that is no archive")
+        raise DownloadError("Google Drive gave nothing, or something that is no archive")
     return local
-
-
-def _short(error):
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[1:2] or lines[:1])[:200]

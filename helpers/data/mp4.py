@@ -1,4 +1,4 @@
-"""Pictures and sound into mp4 files that every browser plays, H.264 and AAC."""
+"""Mp4 files of pictures and sound that every browser plays: H.264 and AAC."""
 
 from fractions import Fraction
 
@@ -8,15 +8,14 @@ BLOCK = 1024  # samples that go into one AAC frame
 
 
 def write(path, frames=None, samples=None, *, size=None, fps=30, rate=48_000):
-    """Encodes frames (or none) and mono samples (or none), each on one thread so that the bytes repeat.
+    """Encodes frames, mono samples or both, each on one thread so that the bytes repeat.
 
     Args:
-        path: where to write; .mp4 whatever it is called.
-        frames: uint8 (height, width, 3) RGB, one after the other; may be a generator.
-        samples: float (n,), −1 to 1.
+        path: the file to write, an mp4 whatever its name.
+        frames: iterable of uint8 (height, width, 3) RGB, or None.
+        samples: float (n,), −1 to 1, or None.
         size: (width, height) of the frames, both even.
-        fps: frames a second, a number or a Fraction.
-        rate: of the samples, Hz.
+        fps, rate: frames a second, a number or a Fraction; samples a second.
     """
     import av
 
@@ -33,23 +32,23 @@ def write(path, frames=None, samples=None, *, size=None, fps=30, rate=48_000):
             audio.bit_rate = 96_000
             streams.append(audio)
 
-        def speak(start, stop):
+        def encode_sound(start, stop):
             for i in range(start, stop, BLOCK):
                 both = np.repeat(samples[None, i : min(i + BLOCK, stop)].astype(np.float32), 2, 0)
                 block = av.AudioFrame.from_ndarray(both, "fltp", "stereo")
                 block.sample_rate, block.pts, block.time_base = rate, i, Fraction(1, rate)
                 out.mux(audio.encode(block))
 
-        said = 0
+        written = 0
         for i, picture in enumerate(frames if frames is not None else ()):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = i, 1 / fps
             out.mux(video.encode(frame))
             if samples is not None:  # the sound keeps pace, so that the two lie interleaved in the file
                 until = min(int((i + 1) / fps * rate) // BLOCK * BLOCK, len(samples))
-                speak(said, until)
-                said = until
+                encode_sound(written, until)
+                written = until
         if samples is not None:
-            speak(said, len(samples))
+            encode_sound(written, len(samples))
         for stream in streams:
             out.mux(stream.encode(None))

@@ -1,6 +1,6 @@
-"""One's own clips as a table: from a csv of path, emotion, speaker, or from one folder a class.
+"""Your own clips as a table: from a csv of path, emotion, speaker, or from one folder a class.
 
-This is also the road to other corpora, such as AFEW (which needs a signed licence): list its clips in a csv.
+Other corpora, such as AFEW (which needs a signed licence), are read the same way: list their clips in a csv.
 """
 
 import pathlib
@@ -14,14 +14,14 @@ SOUND = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aac", ".aiff", ".aif", ".opu
 
 
 def index(source):
-    """A table of one's own clips, accepted wherever the RAVDESS table is.
+    """Lists your own clips as a table that is accepted wherever the RAVDESS table is.
 
     Classes, their number and their order come from the data: as they first appear in the csv, by name for folders.
 
     Args:
-        source: a csv with the columns path, emotion and, for the protocols by actor, speaker; or a folder with one
-            subfolder a class. Paths are relative to the csv. A clip whose sound lies in a file of its own names it
-            in a column `audio`. Without speakers every clip counts as one actor's.
+        source: a csv with the columns path (relative to the csv), emotion, speaker (for the protocols by actor; without
+            it every clip counts as one actor's) and audio (where the sound lies in a file of its own); or a folder
+            with one subfolder a class.
 
     Returns:
         pandas.DataFrame with the columns of `ravdess.index`, and speaker. clip_id is the path from the folder;
@@ -44,12 +44,16 @@ def index(source):
     speakers = sorted({entry["speaker"] for entry in entries})
     stems = [pathlib.PurePath(entry["path"]).with_suffix("").as_posix() for entry in entries]
     for entry, stem in zip(entries, stems):
-        reason = _unusable(root, entry, seen)
-        if reason:
+        if reason := _unusable(root, entry, seen):
             excluded.add(entry["path"], reason)
             continue
-        clip_id = stem if stems.count(stem) == 1 else entry["path"]
-        rows.append(_row(root, entry, clip_id, classes.index(entry["emotion"]), speakers.index(entry["speaker"]) + 1))
+        path, sound = root / entry["path"], root / (entry["audio"] or entry["path"])
+        video = str(path) if path.suffix.lower() in VIDEO else ""
+        row = {"clip_id": stem if stems.count(stem) == 1 else entry["path"], "path": str(path)}
+        row |= {"emotion": entry["emotion"], "label": classes.index(entry["emotion"])}
+        row |= dict.fromkeys(("intensity", "statement", "repetition"), 0)  # not known
+        row |= {"actor": speakers.index(entry["speaker"]) + 1, "sex": "", "modality": 1 if video else 3}
+        rows.append(row | {"video_path": video, "audio_path": str(sound), "speaker": entry["speaker"]})
     if not rows:
         raise ValueError(f"no usable clip in {source}.\n{excluded}")
     return ravdess.as_table(rows, excluded, classes)
@@ -64,32 +68,27 @@ def _from_csv(source):
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
         raise ValueError(f"{source} is no csv of path,emotion,speaker: {error}") from error
     table = table.rename(columns=lambda name: str(name).strip().lower()).apply(lambda column: column.str.strip())
-    lacking = [name for name in ("path", "emotion") if name not in table]
-    if lacking:
-        found = ", ".join(table.columns)
-        raise ValueError(f"{source}: no column {' and '.join(lacking)}; found: {found}. Needed: path,emotion,speaker")
-    for name in ("path", "emotion"):
-        if (table[name] == "").any():
-            raise ValueError(f"{source}, row {(table[name] == '').argmax() + 1}: {name} is empty")
-    if table.path.duplicated().any():
-        row = table.path.duplicated().argmax()
-        raise ValueError(f"{source}, row {row + 1}: {table.path[row]} stands in an earlier row already")
+    if lacking := [name for name in ("path", "emotion") if name not in table]:
+        columns = f"{' and '.join(lacking)}; found: {', '.join(table.columns)}"
+        raise ValueError(f"{source}: no column {columns}. Needed: path,emotion,speaker")
+    faults = {f"{name} is empty": table[name] == "" for name in ("path", "emotion")}
+    for fault, rows in (faults | {"its path stands in an earlier row already": table.path.duplicated()}).items():
+        if rows.any():
+            raise ValueError(f"{source}, row {rows.argmax() + 1}: {fault}")
     return [{"speaker": "", "audio": ""} | entry for entry in table.to_dict("records")]
 
 
 def _from_folders(root):
-    paths = sorted(p for p in root.rglob("*") if p.is_file() and not p.name.startswith("."))
-    paths = [p.relative_to(root) for p in paths]
-    entries = [
-        {"path": p.as_posix(), "emotion": p.parts[0], "speaker": "", "audio": ""} for p in paths if len(p.parts) > 1
-    ]
+    paths = sorted(p.relative_to(root) for p in root.rglob("*") if p.is_file() and not p.name.startswith("."))
+    blank = {"speaker": "", "audio": ""}
+    entries = [{"path": p.as_posix(), "emotion": p.parts[0]} | blank for p in paths if len(p.parts) > 1]
     if not entries:
         raise ValueError(f"{root} has no subfolder with clips: one subfolder a class is needed")
     return entries
 
 
 def _unusable(root, entry, seen):
-    """Why an entry cannot be a row, or "". Notes its content in `seen`."""
+    """Why an entry cannot be a row, or "". Its content is noted in `seen`."""
     for name in filter(None, (entry["path"], entry["audio"])):
         path = root / name
         if path.suffix.lower() not in VIDEO + SOUND:
@@ -101,22 +100,3 @@ def _unusable(root, entry, seen):
         return f"same content as {seen[digest]}"
     seen[digest] = entry["path"]
     return ""
-
-
-def _row(root, entry, clip_id, label, actor):
-    path = root / entry["path"]
-    picture = path.suffix.lower() in VIDEO
-    sound = root / entry["audio"] if entry["audio"] else path
-    return {
-        "clip_id": clip_id,
-        "path": str(path),
-        "emotion": entry["emotion"],
-        "label": label,
-        **dict.fromkeys(("intensity", "statement", "repetition"), 0),  # not known
-        "actor": actor,
-        "sex": "",
-        "modality": 1 if picture else 3,
-        "video_path": str(path) if picture else "",
-        "audio_path": str(sound),
-        "speaker": entry["speaker"],
-    }

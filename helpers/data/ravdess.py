@@ -12,29 +12,28 @@ import numpy as np
 from helpers.data.exclusions import Exclusions
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
-MODALITIES = {1: "audio-video", 2: "video-only", 3: "audio-only"}
 SUFFIXES = (".mp4", ".wav", ".flac")
 
 # The published five actor-wise folds of Luna-Jiménez et al. 2022, doi:10.3390/app12010327 (test actors).
 LUNA_2022 = ((2, 5, 14, 15, 16), (3, 6, 7, 13, 18), (10, 11, 12, 19, 20), (8, 17, 21, 23, 24), (1, 4, 9, 22))
 
-# The name code's fields in order: what it is, lowest and highest value.
-_FIELDS = (
-    ("modality", 1, 3),
-    ("vocal channel", 1, 2),
-    ("emotion", 1, 8),
-    ("intensity", 1, 2),
-    ("statement", 1, 2),
-    ("repetition", 1, 2),
-    ("actor", 1, 24),
-)
+# The name code's fields in order, and the highest value of each; the lowest is 1.
+_FIELDS = {
+    "modality": 3,
+    "vocal channel": 2,
+    "emotion": 8,
+    "intensity": 2,
+    "statement": 2,
+    "repetition": 2,
+    "actor": 24,
+}
 
 
 class Clip(NamedTuple):
-    """One file's name code, decoded. `modality` is 1 audio-video, 2 video-only, 3 audio-only."""
+    """One file's name code, decoded."""
 
     clip_id: str  # the name without its ending
-    modality: int
+    modality: int  # 1 audio-video, 2 video-only, 3 audio-only
     channel: str  # "speech" or "song"
     emotion: str  # one of EMOTIONS
     label: int  # its place in EMOTIONS, 0 … 7
@@ -51,43 +50,26 @@ class Clip(NamedTuple):
 
 
 def parse(name):
-    """Decodes a RAVDESS file name.
-
-    Args:
-        name: file name or path, with or without an ending: `MM-VV-EE-II-SS-RR-AA`.
-
-    Returns:
-        Clip.
+    """Decodes a RAVDESS file name, `MM-VV-EE-II-SS-RR-AA` with or without folders and ending, as a Clip.
 
     Raises:
         ValueError: naming the field that is not as the code has it.
     """
-    stem = pathlib.PurePath(name).name
-    for suffix in SUFFIXES:
-        stem = stem.removesuffix(suffix)
-    parts = stem.split("-")
+    path = pathlib.PurePath(name)
+    stem = path.stem if path.suffix in SUFFIXES else path.name
+    parts, values = stem.split("-"), []
     if len(parts) != len(_FIELDS):
         raise ValueError(f"{stem!r} has {len(parts)} fields; a RAVDESS name has 7: MM-VV-EE-II-SS-RR-AA")
-    values = []
-    for part, (field, low, high) in zip(parts, _FIELDS):
-        if not (len(part) == 2 and part.isascii() and part.isdigit() and low <= int(part) <= high):
-            raise ValueError(f"{stem!r}: the {field} is {part!r}; it must be {low:02} to {high:02}")
+    for part, (field, high) in zip(parts, _FIELDS.items()):
+        if not (len(part) == 2 and part.isascii() and part.isdigit() and 1 <= int(part) <= high):
+            raise ValueError(f"{stem!r}: the {field} is {part!r}; it must be 01 to {high:02}")
         values.append(int(part))
     modality, channel, emotion, intensity, statement, repetition, actor = values
-    if emotion == 1 and intensity == 2:
+    if (emotion, intensity) == (1, 2):
         raise ValueError(f"{stem!r}: the intensity is '02'; neutral has no strong intensity")
-    return Clip(
-        clip_id=stem,
-        modality=modality,
-        channel=("speech", "song")[channel - 1],
-        emotion=EMOTIONS[emotion - 1],
-        label=emotion - 1,
-        intensity=intensity,
-        statement=statement,
-        repetition=repetition,
-        actor=actor,
-        sex="male" if actor % 2 else "female",
-    )
+    channel, sex = ("speech", "song")[channel - 1], "male" if actor % 2 else "female"
+    named = (EMOTIONS[emotion - 1], emotion - 1, intensity, statement, repetition, actor, sex)
+    return Clip(stem, modality, channel, *named)
 
 
 def index(root, video_only=False):
@@ -98,8 +80,8 @@ def index(root, video_only=False):
     training and test, so they are left out unless asked for.
 
     Args:
-        root: folder, searched with all its subfolders for .mp4, .wav and .flac.
-        video_only: True also lists takes of which there is only the video-only clip.
+        root: folder, searched with all its subfolders.
+        video_only: True also lists takes of which there is no other clip.
 
     Returns:
         pandas.DataFrame sorted by clip_id, columns: clip_id, path, emotion, label, intensity, statement, repetition,
@@ -112,8 +94,7 @@ def index(root, video_only=False):
     root = pathlib.Path(root)
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not a folder. Give the folder that holds Actor_01, Actor_02, …")
-    excluded = Exclusions()
-    takes = {}
+    excluded, takes, rows = Exclusions(), {}, []
     paths = sorted(p for p in root.rglob("*") if not p.name.startswith(".") and p.suffix.lower() in SUFFIXES)
     for path in paths:
         name = str(path.relative_to(root))
@@ -128,7 +109,6 @@ def index(root, video_only=False):
             excluded.add(name, f"same clip as {takes[clip.take][clip.modality][1].relative_to(root)}")
         else:
             takes[clip.take][clip.modality] = (clip, path)
-    rows = []
     for files in takes.values():
         if 2 in files and (1 in files or not video_only):
             reason = "video-only twin of an audio-video take" if 1 in files else "video-only clip (video_only=False)"
@@ -136,24 +116,18 @@ def index(root, video_only=False):
         if files:
             rows.append(row(files))
     if not rows:
-        found = f"{len(paths)} media files, none of them usable.\n{excluded}" if paths else "no .mp4, .wav or .flac"
-        raise FileNotFoundError(f"no RAVDESS speech clip below {root}: found {found}")
+        files = f"{len(paths)} media files, none of them usable.\n{excluded}" if paths else "no .mp4, .wav or .flac"
+        raise FileNotFoundError(f"no RAVDESS speech clip below {root}: found {files}")
     return as_table(rows, excluded)
 
 
 def row(files):
     """One take's row from {modality: (Clip, path)}; sound comes from the recording where there is one."""
     clip, path = files[min(files)]
-    video = files.get(1) or files.get(2)
-    audio = files.get(3) or files.get(1)
-    return {
-        "clip_id": clip.clip_id,
-        "path": str(path),
-        **{f: getattr(clip, f) for f in ("emotion", "label", "intensity", "statement", "repetition", "actor", "sex")},
-        "modality": clip.modality,
-        "video_path": str(video[1]) if video else "",
-        "audio_path": str(audio[1]) if audio else "",
-    }
+    video, audio = files.get(1) or files.get(2), files.get(3) or files.get(1)
+    names = ("emotion", "label", "intensity", "statement", "repetition", "actor", "sex", "modality")
+    paths = {"video_path": str(video[1]) if video else "", "audio_path": str(audio[1]) if audio else ""}
+    return {"clip_id": clip.clip_id, "path": str(path)} | {name: getattr(clip, name) for name in names} | paths
 
 
 def as_table(rows, excluded=(), classes=EMOTIONS):
@@ -170,11 +144,9 @@ def folds(table, protocol="random", n_folds=10, seed=0):
     """Splits the clips for cross-validation.
 
     Args:
-        table: anything with columns or attributes `label` (N,) and `actor` (N,): `index(…)`, or a FeatureSet.
+        table: anything with `label` (N,) and `actor` (N,): `index(…)`, or a FeatureSet.
         protocol: "random" (the thesis': stratified by emotion, the same actors on both sides), "actor" (stratified,
             no actor on both sides) or "luna2022" (the published five actor-wise folds; `n_folds` and `seed` unused).
-        n_folds: number of folds.
-        seed: of the shuffling.
 
     Returns:
         list of (train, test): int arrays of row numbers. Each row is in exactly one test.
@@ -183,12 +155,12 @@ def folds(table, protocol="random", n_folds=10, seed=0):
         ValueError: unknown protocol; more folds than clips of the rarest emotion, or than actors; a luna2022 fold
             with no clip.
     """
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+    from sklearn.model_selection import PredefinedSplit, StratifiedGroupKFold, StratifiedKFold
 
     label, actor = np.asarray(table.label), np.asarray(table.actor)
     rows = np.arange(len(label))
     if protocol == "luna2022":
-        return _luna_folds(rows, actor)
+        return list(PredefinedSplit(_luna_fold(actor)).split())
     if protocol not in ("random", "actor"):
         raise ValueError(f'protocol is {protocol!r}; "random", "actor" or "luna2022"')
     if n_folds < 2:
@@ -197,8 +169,7 @@ def folds(table, protocol="random", n_folds=10, seed=0):
         n_actors = len(np.unique(actor))
         if n_folds > n_actors:
             raise ValueError(f"{n_folds} folds of {n_actors} actors: ask for at most {n_actors} folds")
-        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-        return list(splitter.split(rows, label, groups=actor))
+        return list(StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(rows, label, groups=actor))
     labels, counts = np.unique(label, return_counts=True)
     if n_folds > counts.min():
         rarest = labels[counts.argmin()]
@@ -206,14 +177,12 @@ def folds(table, protocol="random", n_folds=10, seed=0):
     return list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(rows, label))
 
 
-def _luna_folds(rows, actor):
-    unknown = sorted(set(actor.tolist()) - {a for fold in LUNA_2022 for a in fold})
-    if unknown:
-        raise ValueError(f"luna2022 knows RAVDESS' actors 1 to 24, not {unknown}")
-    parts = []
-    for number, actors in enumerate(LUNA_2022, start=1):
-        test = np.isin(actor, actors)
-        if not test.any():
-            raise ValueError(f"luna2022 fold {number} tests on actors {actors}, and none of them is here: use all 24")
-        parts.append((rows[~test], rows[test]))
-    return parts
+def _luna_fold(actor):
+    """The number of the published fold that tests each row, 0 to 4."""
+    number = {a: fold for fold, actors in enumerate(LUNA_2022) for a in actors}
+    if unknown := sorted(set(actor.tolist()) - set(number)):
+        raise ValueError(f"luna2022 has RAVDESS' actors 1 to 24, not {unknown}")
+    for fold, actors in enumerate(LUNA_2022):
+        if not np.isin(actor, actors).any():
+            raise ValueError(f"luna2022 fold {fold + 1} tests on actors {actors}, and none of them is here: use all 24")
+    return [number[a] for a in actor.tolist()]

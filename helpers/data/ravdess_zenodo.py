@@ -1,7 +1,7 @@
-"""RAVDESS where it is published: takes are brought one actor at a time, made into features, and let go again.
+"""RAVDESS from Zenodo: clips are fetched one actor at a time, made into features, and deleted.
 
-The name code says which takes there are, so that the table is known before any clip is here. While one actor's clips
-are preprocessed the next actor's come; at most two archives' worth of disk is used.
+The name code says which takes there are, so that the table is complete before any clip is here. While one actor's
+clips are preprocessed the next actor's are fetched; at most two archives' worth of disk is used.
 """
 
 import concurrent.futures
@@ -20,7 +20,7 @@ def table(root, actors=24):
     """RAVDESS' takes by the name code, whether their clips are here or not.
 
     Args:
-        root: folder the clips are brought to, Actor_01, Actor_02, … below it.
+        root: folder for the clips, Actor_01, Actor_02, … below it.
         actors: how many of the 24, from the first; those whose archive the manifest names.
 
     Returns:
@@ -30,27 +30,27 @@ def table(root, actors=24):
     Raises:
         ValueError: the manifest names none of their archives.
     """
-    known = {row.file for row in manifest.read()}
-    recordings = AUDIO_ARCHIVE in known
+    files = {row.file for row in manifest.read()}
     rows = []
     for actor in range(1, min(actors, 24) + 1):
-        archive = VIDEO_ARCHIVE.format(actor)
-        if archive not in known:
+        archive, folder = VIDEO_ARCHIVE.format(actor), pathlib.Path(root) / f"Actor_{actor:02}"
+        if archive not in files:
             continue
-        folder = pathlib.Path(root) / f"Actor_{actor:02}"
         for emotion, intensity, *rest in itertools.product(range(1, 9), (1, 2), (1, 2), (1, 2)):
             if (emotion, intensity) != (1, 2):  # neutral has no strong intensity
                 take = "01-" + "-".join(f"{n:02}" for n in (emotion, intensity, *rest, actor))
-                files = {1: folder / f"01-{take}.mp4"} | ({3: folder / f"03-{take}.wav"} if recordings else {})
-                row = ravdess.row({m: (ravdess.parse(path.name), path) for m, path in files.items()})
-                rows.append(row | {"video_archive": archive, "audio_archive": AUDIO_ARCHIVE if recordings else archive})
+                paths = {1: folder / f"01-{take}.mp4"}
+                if AUDIO_ARCHIVE in files:
+                    paths[3] = folder / f"03-{take}.wav"
+                row = ravdess.row({modality: (ravdess.parse(path.name), path) for modality, path in paths.items()})
+                rows.append(row | {"video_archive": archive, "audio_archive": AUDIO_ARCHIVE if 3 in paths else archive})
     if not rows:
         raise ValueError(f"the manifest names no archive of the first {actors} actors ({VIDEO_ARCHIVE.format(1)}, …)")
     return ravdess.as_table(rows)
 
 
 def archive_of(row):
-    """The archive a row's clip can be brought from, "" for a clip of one's own."""
+    """The archive a row's clip can be fetched from, "" for a clip of one's own."""
     return getattr(row, "video_archive", "")
 
 
@@ -59,63 +59,55 @@ def archives_of(row, streams):
     return list(dict.fromkeys(getattr(row, f"{stream}_archive") for stream in streams))
 
 
-def fetch(wanted, progress=True, stop=None, **options):
-    """Brings files that are not here: their members only, out of as few archives as hold them.
+def fetch(needed, progress=True, stop=None):
+    """Fetches files that are not here: their members only, out of as few archives as hold them.
 
     Args:
-        wanted: list of (row of `table`, streams whose file is wanted).
+        needed: list of (row of `table`, streams whose file is needed).
         progress: show bars.
         stop: threading.Event; once set, the fetching ends with DownloadError.
-        options: of RemoteFile.
-
-    Raises:
-        DownloadError: names the archive and what happened.
     """
-    known = {row.file: row for row in manifest.read()}
+    archives = {row.file: row for row in manifest.read()}
     members = {}
-    for row, streams in wanted:
+    for row, streams in needed:
         for stream in streams:
             path = pathlib.Path(getattr(row, f"{stream}_path"))
             if not path.is_file():
                 place = (getattr(row, f"{stream}_archive"), path.parent.parent)
                 members.setdefault(place, set()).add(f"{path.parent.name}/{path.name}")
     for (archive, root), names in members.items():
-        manifest.members(known[archive], root, names, progress, stop=stop, **options)
+        manifest.members(archives[archive], root, names, progress, stop=stop)
 
 
 def fetch_row(row):
-    """Brings a row's files if they are on a server; nothing happens for clips of one's own."""
+    """Fetches a row's files if they are on a server; nothing happens for clips of one's own."""
     if archive_of(row):
         fetch([(row, ("video", "audio"))])
 
 
 def fetched(rows, lacking, done, progress=True):
-    """Yields the rows actor by actor with their files here, while the next actor's are being fetched.
+    """Yields one actor's rows of `table` with their files here, while the next actor's are being fetched.
+
+    A file that its archive does not hold is still not there.
 
     Args:
         rows: of `table`.
         lacking: function that gives the streams whose file a row needs.
         done: function that is called with each list of rows after its use, such as to delete their files.
         progress: show bars.
-
-    Yields:
-        list of rows of one actor. A file that its archive does not hold is still not there.
     """
-    by_actor = operator.attrgetter("actor")
+    by_actor, stop = operator.attrgetter("actor"), threading.Event()
     batches = [list(batch) for _, batch in itertools.groupby(sorted(rows, key=by_actor), key=by_actor)]
-    stop = threading.Event()
-
-    def coming_batch(batch):
-        fetch([(row, lacking(row)) for row in batch], progress, stop)
-
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        coming = None
+
+        def start(batch):
+            return pool.submit(fetch, [(row, lacking(row)) for row in batch], progress, stop)
+
         try:
-            for number, batch in enumerate(batches):
-                coming = coming or pool.submit(coming_batch, batch)
+            coming = start(batches[0]) if batches else None
+            for batch, following in itertools.zip_longest(batches, batches[1:]):
                 coming.result()
-                following = batches[number + 1 : number + 2]
-                coming = pool.submit(coming_batch, following[0]) if following else None
+                coming = start(following) if following else None
                 yield batch
                 done(batch)
         except DownloadError as error:

@@ -1,16 +1,17 @@
 """Synthetic clips: a drawn face and a synthesised voice in real mp4 files with RAVDESS names.
 
-Four looks and four voices; each of the eight emotions is one (look, voice) pair, and each look and each voice
-serves two emotions. Pictures or sound alone therefore top out near 50 %, while the two together can reach 100 %.
+Four expressions and four voices; each of the eight emotions is one (expression, voice) pair, and each expression and
+each voice serves two emotions. Video or audio alone therefore tops out near 50 %; the two together can reach 100 %.
 """
 
-import os
-from dataclasses import dataclass
+import itertools
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from helpers import runtime
 from helpers.data import mp4
 from helpers.data.ravdess import EMOTIONS
 
@@ -18,8 +19,7 @@ RATE = 48_000  # Hz, as in RAVDESS
 FPS = Fraction(30_000, 1001)  # frames per second, as in RAVDESS
 
 
-@dataclass(frozen=True)
-class Voice:
+class Voice(NamedTuple):
     """One way of speaking."""
 
     pitch: float  # factor on the actor's own pitch
@@ -37,7 +37,7 @@ _VOICES = {
 }
 EXPRESSIONS = ("relaxed", "smiling", "frowning", "gaping")  # drawn in helpers.data.synthetic_face
 VOICES = tuple(_VOICES)
-# An eight-cycle through looks and voices: neighbours share either the look or the voice, never both.
+# An eight-cycle: neighbours share either the expression or the voice, never both.
 PAIRS = {emotion: (EXPRESSIONS[e // 2], VOICES[(e // 2 + e % 2) % 4]) for e, emotion in enumerate(EMOTIONS)}
 
 # The first three formants (Hz) of a man's vowels, and the vowels of the two RAVDESS sentences, seven syllables each:
@@ -90,22 +90,10 @@ def _speech(loudness, syllable, voice, actor, statement, rng):
 
 
 def clip(
-    path,
-    emotion,
-    actor,
-    statement=1,
-    repetition=1,
-    seed=0,
-    *,
-    seconds=None,
-    fps=FPS,
-    size=(320, 240),
-    face=True,
-    sound=True,
-    pictures=True,
-    silent=False,
-):
-    """Writes one clip, H.264 pictures and AAC sound in an mp4 file.
+    path, emotion, actor, statement=1, repetition=1, seed=0, *, seconds=None, fps=FPS, size=(320, 240), face=True,
+    sound=True, pictures=True, silent=False,
+):  # fmt: skip
+    """Writes one clip, H.264 video and AAC audio in an mp4 file. Returns its pathlib.Path.
 
     On one machine and one set of libraries the same arguments give the same bytes.
 
@@ -113,19 +101,14 @@ def clip(
         path: where to write; the file appears there only when it is finished. Its folder is made if need be.
         emotion: one of EMOTIONS.
         actor: 1..24; odd ones are men, even ones women.
-        statement: 1 or 2, which sentence the vowels follow.
-        repetition: 1 or 2.
-        seed: whole number >= 0; with the four above, it decides everything that is drawn by lot.
+        statement, repetition: 1 or 2; the statement's vowels are spoken.
+        seed: whole number >= 0; with the four above, it decides everything that is drawn at random.
         seconds: duration, by default drawn from 2.0 to 2.6.
         fps: frames per second, by default 30000/1001.
         size: (width, height) in pixels, both even; the head takes about 60 % of the height.
         face: False leaves only the background.
-        sound: False leaves the audio stream out.
-        pictures: False leaves the video stream out.
+        sound, pictures: False leaves the audio or the video stream out.
         silent: True writes an audio stream of digital silence.
-
-    Returns:
-        The path, as a pathlib.Path.
 
     Raises:
         ValueError: for an unknown emotion, actor, statement or repetition, an odd size, or neither sound nor pictures.
@@ -136,7 +119,7 @@ def clip(
         raise ValueError(f"size is {size}; H.264 wants even numbers")
     if not (sound or pictures):
         raise ValueError("a clip needs sound, pictures or both")
-    path, fps, (look, voice) = Path(path), Fraction(fps).limit_denominator(10_000), PAIRS[emotion]
+    path, fps, (expression, voice) = Path(path), Fraction(fps).limit_denominator(10_000), PAIRS[emotion]
     seeds = [seed, actor, EMOTIONS.index(emotion), statement, repetition]
     # One generator for each part: leaving the sound out, say, does not change the pictures.
     timing, drawing, speaking = (np.random.default_rng([*seeds, part]) for part in range(3))
@@ -148,17 +131,13 @@ def clip(
         from helpers.data import synthetic_face
 
         mouth = loudness[(np.arange(count) / float(fps) * RATE).astype(int)]
-        frames = synthetic_face.frames(tuple(size), fps, mouth, look, actor, drawing, face)
+        frames = synthetic_face.frames(tuple(size), fps, mouth, expression, actor, drawing, face)
     if sound:
         args = (loudness, syllable, _VOICES[voice], actor, statement, speaking)
         wave = np.zeros(len(loudness)) if silent else _speech(*args)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part")  # a dot and no .mp4: never taken for a clip
-    try:
-        mp4.write(part, frames, wave, size=size, fps=fps, rate=RATE)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with runtime.replacing(path) as file:  # a name with a dot and no .mp4: never taken for a clip
+        mp4.write(file.name, frames, wave, size=size, fps=fps, rate=RATE)
     return path
 
 
@@ -169,15 +148,11 @@ def make(root, n_actors=6, takes=4, seed=0, workers=None, progress=True):
         root: folder, made if need be.
         n_actors: 1..24; each actor speaks with all eight emotions.
         takes: 1..4 clips for each actor and emotion: (statement, repetition) = (1, 1), (1, 2), (2, 1), (2, 2).
-        seed: whole number >= 0, see clip.
+        seed: see `clip`.
         workers: processes, by default one for each core.
-        progress: whether to show a progress bar.
 
     Returns:
         The sorted list of the n_actors * 8 * takes paths.
-
-    Raises:
-        ValueError: for n_actors outside 1..24 or takes outside 1..4.
     """
     import joblib
     from tqdm.auto import tqdm
@@ -185,12 +160,10 @@ def make(root, n_actors=6, takes=4, seed=0, workers=None, progress=True):
     if n_actors not in range(1, 25) or takes not in range(1, 5):
         raise ValueError(f"n_actors is {n_actors} and takes is {takes}; they must be 1..24 and 1..4")
     jobs = {}
-    for actor in range(1, n_actors + 1):
-        for e, emotion in enumerate(EMOTIONS, 1):
-            for statement, repetition in _TAKES[:takes]:
-                name = f"01-01-{e:02d}-01-{statement:02d}-{repetition:02d}-{actor:02d}.mp4"
-                path = Path(root) / f"Actor_{actor:02d}" / name
-                jobs[path] = joblib.delayed(clip)(path, emotion, actor, statement, repetition, seed)
+    for actor, (e, emotion), take in itertools.product(range(1, n_actors + 1), enumerate(EMOTIONS, 1), _TAKES[:takes]):
+        name = f"01-01-{e:02d}-01-{take[0]:02d}-{take[1]:02d}-{actor:02d}.mp4"
+        path = Path(root) / f"Actor_{actor:02d}" / name
+        jobs[path] = joblib.delayed(clip)(path, emotion, actor, *take, seed)
     missing = [job for path, job in jobs.items() if not path.exists()]
     if missing:
         done = joblib.Parallel(n_jobs=workers or joblib.cpu_count(), return_as="generator")(missing)

@@ -1,9 +1,9 @@
-"""A drawn, talking face that the HOG detector finds: the pictures of helpers.data.synthetic, which alone imports this.
+"""Drawn, talking faces that the HOG detector finds: the images of helpers.data.synthetic, which alone imports this.
 
 The face is drawn from polygons in units of half a head height, from the centre of the head, y downwards.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -11,9 +11,8 @@ import numpy as np
 DETAIL = 2  # the face is drawn this many times larger than the frame, then scaled down while it sways
 
 
-@dataclass(frozen=True)
-class Look:
-    """One facial expression: how brows, eyes and mouth stand at rest."""
+class Expression(NamedTuple):
+    """One facial expression: brows, eyes and mouth at rest."""
 
     brow_in: float  # how far the inner end of the brow is raised
     brow_out: float  # the same for the outer end
@@ -24,10 +23,10 @@ class Look:
 
 
 EXPRESSIONS = {
-    "relaxed": Look(0.02, 0.00, 1.05, 0.02, 0.22, 0.00),
-    "smiling": Look(0.05, 0.03, 0.75, 0.17, 0.37, 0.14),
-    "frowning": Look(-0.11, 0.04, 0.62, -0.18, 0.31, 0.02),
-    "gaping": Look(0.15, 0.10, 1.35, -0.02, 0.19, 0.26),
+    "relaxed": Expression(0.02, 0.00, 1.05, 0.02, 0.22, 0.00),
+    "smiling": Expression(0.05, 0.03, 0.75, 0.17, 0.37, 0.14),
+    "frowning": Expression(-0.11, 0.04, 0.62, -0.18, 0.31, 0.02),
+    "gaping": Expression(0.15, 0.10, 1.35, -0.02, 0.19, 0.26),
 }
 
 # RGB; the lists differ in length or step, so that the combinations do not soon repeat from actor to actor.
@@ -148,8 +147,8 @@ def _bust(canvas, p):
         canvas.fill(_oval(0, -1.16, 0.26, 0.2), p.hair * 0.9)
 
 
-def _eye(canvas, p, look, side, blink):
-    x, y, h = side * p.eyes, -0.08, 0.075 * look.eye * (1 - 0.85 * blink)
+def _eye(canvas, p, expression, side, blink):
+    x, y, h = side * p.eyes, -0.08, 0.075 * expression.eye * (1 - 0.85 * blink)
     canvas.fill(_oval(x, y, 0.145, h + 0.02), p.skin * 0.3)
     # Brilliant whites in dark skin would turn the gradients round that the detector looks for.
     canvas.fill(_oval(x, y + 0.01, 0.13, h), (232, 230, 228) if p.skin[0] > 160 else (205, 200, 196))
@@ -158,16 +157,16 @@ def _eye(canvas, p, look, side, blink):
     canvas.fill(_oval(x + 0.025, y - 0.3 * min(0.075, h), 0.016, min(0.016, h)), (255, 255, 255))
     canvas.line(_oval(x, y + 0.005, 0.15, h + 0.02, slice(19, None)), (30, 22, 20), 0.03)
     u = np.linspace(0, 1, 12)  # along the brow, from the nose outwards
-    ridge = -0.27 - look.brow_in * (1 - u) - look.brow_out * u - 0.06 * np.sin(np.pi * u * 0.9)
+    ridge = -0.27 - expression.brow_in * (1 - u) - expression.brow_out * u - 0.06 * np.sin(np.pi * u * 0.9)
     along, thick = x + side * (-0.17 + 0.37 * u), 0.045 * p.brow * (1 - 0.7 * u**2)
     edges = [np.stack([along, ridge - thick], 1), np.stack([along, ridge + thick], 1)[::-1]]
     canvas.fill(np.concatenate(edges), np.minimum(p.hair * 0.5, p.skin * 0.3))
 
 
-def _mouth(canvas, p, look, talk):
+def _mouth(canvas, p, expression, talk):
     x = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 25))  # from corner to corner
-    w, gap = look.width - 0.03 * talk, (look.gape + 0.10 * talk) * np.cos(np.arcsin(x))
-    middle = 0.57 + look.corner * (0.4 - x**2)
+    w, gap = expression.width - 0.03 * talk, (expression.gape + 0.10 * talk) * np.cos(np.arcsin(x))
+    middle = 0.57 + expression.corner * (0.4 - x**2)
     upper, lower = np.stack([w * x, middle - 0.4 * gap], 1), np.stack([w * x, middle + 0.6 * gap], 1)
     lip = 0.055 * p.lips * np.stack([0.5 * x, 1 - 0.75 * x**2], 1)
     red = 0.6 * np.array([176, 72, 72]) + 0.2 * p.skin
@@ -178,14 +177,14 @@ def _mouth(canvas, p, look, talk):
     canvas.line(upper, (70, 26, 28), 0.02)
 
 
-def frames(size, fps, mouth, look, actor, rng, face=True):
+def frames(size, fps, mouth, expression, actor, rng, face=True):
     """Draws the pictures of one clip.
 
     Args:
         size: (width, height) in pixels.
         fps: frames per second.
         mouth: for each frame how far speech opens the mouth, 0..1.
-        look: one of EXPRESSIONS' names.
+        expression: one of EXPRESSIONS' names.
         actor: 1..24.
         rng: numpy Generator for place, sway and blinks.
         face: False leaves only the background.
@@ -202,13 +201,13 @@ def frames(size, fps, mouth, look, actor, rng, face=True):
     turn, dx, dy = np.sin(2 * np.pi * speed[:, None] * t + phase[:, None]) * [[1.5], [0.02], [0.012]]
     zoom, x0, y0 = rng.uniform(0.97, 1.03), *rng.uniform(-0.02, 0.02, 2)
     blinks = np.exp(-(((t[:, None] - rng.uniform(0, 3, 2)) / 0.06) ** 2)).max(1)
-    still = canvas.pixels
+    rest = canvas.pixels
     for i, talk in enumerate(mouth):
-        canvas.pixels = still.copy()
+        canvas.pixels = rest.copy()
         if face:
-            _mouth(canvas, p, EXPRESSIONS[look], talk)
+            _mouth(canvas, p, EXPRESSIONS[expression], talk)
             for side in (-1, 1):
-                _eye(canvas, p, EXPRESSIONS[look], side, blinks[i])
+                _eye(canvas, p, EXPRESSIONS[expression], side, blinks[i])
         move = cv2.getRotationMatrix2D(canvas.centre.tolist(), turn[i], zoom / DETAIL)
         move[:, 2] += np.array(size) / 2 - canvas.centre + size[1] * np.array([x0 + dx[i], y0 + dy[i] + 0.01])
         yield cv2.warpAffine(canvas.pixels, move, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

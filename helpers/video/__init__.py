@@ -5,5 +5,8 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["backbone", "decoding", "face_detector", "faces", "fine_tuning"],
-    submod_attrs={"faces": ["FaceTrack", "kept_frames", "track"], "backbone": ["embed", "find_weights", "vgg16"]},
+    submod_attrs={
+        "faces": ["FaceTrack", "kept_frames", "largest_face", "track"],
+        "backbone": ["embed", "find_weights", "vgg16"],
+    },
 )

@@ -10,7 +10,7 @@ from helpers.data.exclusions import ClipError
 from helpers.video import decoding
 from helpers.video.face_detector import Follower, detect
 
-__all__ = ["FaceTrack", "crop", "detect", "kept_frames", "smooth_boxes", "track"]
+__all__ = ["FaceTrack", "crop", "detect", "kept_frames", "largest_face", "smooth_boxes", "track"]
 
 # HOG locates a face to a twelfth of its side, and the head moves less than that within a clip. So the box is a Gaussian
 # mean over the neighbouring kept frames: 0.4 s leaves an expression's movement in the crop. Its side is averaged over
@@ -163,3 +163,20 @@ def crop(frame, box, size=48, margin=1.0):
         frame = cv2.copyMakeBorder(frame, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
     square = frame[y0 + pad : y0 + pad + n, x0 + pad : x0 + pad + n]
     return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if n > size else cv2.INTER_LINEAR)
+
+
+def largest_face(picture, size=48):
+    """The largest face of a single gray picture, uint8 (H, W), as uint8 (size, size); its middle square where none is.
+
+    The picture is looked at in the first two of `VideoConfig.detect_sizes`, until one shows a face.
+    """
+    height, width = picture.shape
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    box = (top, left + side, top + side, left)
+    for long_side in VideoConfig().detect_sizes[:2]:
+        boxes = detect(picture, long_side / max(picture.shape))
+        if len(boxes):
+            box = max(boxes, key=lambda box: (box[2] - box[0]) * (box[1] - box[3]))
+            break
+    return crop(picture, box, size)

@@ -22,7 +22,7 @@ def server():
 
 
 def remote(server, folder, name="a.bin", **options):
-    return RemoteFile(server.url(name), folder / "pieces", **{**FAST, "name": name, **options})
+    return RemoteFile(server.url(name), folder / "partial", **{**FAST, "name": name, **options})
 
 
 def test_what_is_read_is_fetched_and_only_once(server, tmp_path):
@@ -108,7 +108,7 @@ def test_a_file_that_changed_on_the_server_is_not_patched_together(server, tmp_p
     ],
     ids=str,
 )
-def test_a_lasting_fault_is_said_with_the_files_name(fault, words, server, tmp_path):
+def test_a_lasting_fault_is_reported_with_the_files_name(fault, words, server, tmp_path):
     server.faults["a.bin"] = [fault] * 10
     with remote(server, tmp_path) as file, pytest.raises(DownloadError, match=words):
         file.save(tmp_path / "a.bin")
@@ -137,8 +137,8 @@ def test_a_redirect_within_the_named_hosts_is_followed(server, tmp_path):
     assert (tmp_path / "a.bin").read_bytes() == DATA
 
 
-def test_no_connection_at_all_is_said_in_words(tmp_path):
-    file = RemoteFile("http://127.0.0.1:9/a.bin", tmp_path / "pieces", **FAST)
+def test_no_connection_at_all_is_reported_in_words(tmp_path):
+    file = RemoteFile("http://127.0.0.1:9/a.bin", tmp_path / "partial", **FAST)
     with file, pytest.raises(DownloadError, match=r"a\.bin: no connection"):
         file.save(tmp_path / "a.bin")
 
@@ -153,7 +153,7 @@ def test_progress_counts_every_byte(server, tmp_path):
     server.faults["a.bin"] = [("cut", 1000)]
     with remote(server, tmp_path, tell=counts.append) as file:
         file.save(tmp_path / "a.bin")
-    assert sum(counts) == len(DATA) and os.listdir(tmp_path / "pieces") == ["lock"]
+    assert sum(counts) == len(DATA) and os.listdir(tmp_path / "partial") == ["lock"]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_what_came_before_a_stop_is_not_fetched_again(server, tmp_path):
     with remote(server, tmp_path, stop=stop, tell=lambda count: stop.set()) as file, pytest.raises(DownloadError):
         file.save(tmp_path / "a.bin")
     with remote(server, tmp_path) as file:
-        assert file.pieces.count() > 0
+        assert file.partial.count() > 0
         file.save(tmp_path / "a.bin")
         assert int(re.fullmatch(r"bytes=(\d+)-\d*", server.log[-1][1])[1]) > 0
     assert (tmp_path / "a.bin").read_bytes() == DATA
@@ -257,7 +257,7 @@ class Secure(requests.adapters.HTTPAdapter):
 def test_a_redirect_from_https_to_http_is_not_followed_even_on_one_host(server, tmp_path):
     address = server.url("a.bin")
     server.faults["a.bin"] = [("status", 302, {"Location": address})]
-    with RemoteFile(address.replace("http:", "https:"), tmp_path / "pieces", **FAST) as file:
+    with RemoteFile(address.replace("http:", "https:"), tmp_path / "partial", **FAST) as file:
         file.session.mount("https://", Secure())
         with pytest.raises(DownloadError, match=r"leads to http://127"):
             file.save(tmp_path / "a.bin")

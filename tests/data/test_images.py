@@ -59,9 +59,9 @@ def packed(root, to):
     return to
 
 
-def drawn(actor=3, look="smiling"):
+def drawn(actor=3, expression="smiling"):
     """A drawn woman's or man's gray face, uint8 (256, 256)."""
-    (frame,) = synthetic_face.frames((256, 256), 30, [0.0], look, actor, np.random.default_rng(0))
+    (frame,) = synthetic_face.frames((256, 256), 30, [0.0], expression, actor, np.random.default_rng(0))
     return cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
 
 
@@ -112,8 +112,8 @@ def test_icml_face_data_is_read_with_its_blanks_and_its_order_of_columns(tmp_pat
 
 def test_pictures_of_splits_and_emotions_are_read_by_split_then_by_path_from_a_folder_and_a_zip(tmp_path):
     names = ["test/sad/a.png", "validation/surprise/b.PNG", "train/fear/d.png", "train/angry/e.png", "train/fear/c.png"]
-    root = folder(tmp_path / "stills", *names)
-    for where in (root, packed(root, tmp_path / "stills.zip")):
+    root = folder(tmp_path / "images", *names)
+    for where in (root, packed(root, tmp_path / "images.zip")):
         got = images.fer2013(where)
         assert got.name.tolist() == [*sorted(names[2:]), names[1], names[0]]
         assert emotions(got) == ["angry", "fearful", "fearful", "surprised", "sad"]
@@ -165,12 +165,12 @@ def test_pictures_that_cannot_be_used_are_left_out_by_their_path(tmp_path):
     (root / "train/sad/empty.jpg").touch()
     (root / "train/sad/text.jpg").write_text("no picture")
     (root / "train/sad/._good.jpg").write_text("hidden")
-    (root / "readme.txt").write_text("no still")
+    (root / "readme.txt").write_text("no image")
     got = images.fer2013(root)
     assert got.name.tolist() == ["train/sad/good.jpg"]
     unread = [f"train/sad/{name}" for name in ("cut.jpg", "cut.png", "empty.jpg", "text.jpg")]
     reasons = dict.fromkeys(strange, "not in a folder such as train/angry, validation/fear, test/sad")
-    assert dict(got.excluded) == reasons | dict.fromkeys(unread, "not readable as a picture")
+    assert dict(got.excluded) == reasons | dict.fromkeys(unread, "not readable as an image")
 
 
 def test_a_picture_that_unpacks_to_gigabytes_is_left_out_before_it_is_decoded(tmp_path):
@@ -178,18 +178,18 @@ def test_a_picture_that_unpacks_to_gigabytes_is_left_out_before_it_is_decoded(tm
         root = folder(tmp_path / str(side), "train/sad/good.png")
         PIL.Image.new("1", (side, side)).save(root / "train/sad/bomb.png")
         got = images.fer2013(root)
-        assert got.excluded == [("train/sad/bomb.png", "not readable as a picture")] and len(got) == 1
+        assert got.excluded == [("train/sad/bomb.png", "not readable as an image")] and len(got) == 1
 
 
 def test_what_unpacks_to_more_than_the_set_can_have_is_refused(seven, tmp_path, monkeypatch):
     (tmp_path / "f.csv.gz").write_bytes(gzip.compress(seven[0].read_bytes()))
     root = folder(tmp_path / "p", "train/sad/1.png", "train/sad/2.png")
     (root / "train/sad/2.png").write_bytes((root / "train/sad/2.png").read_bytes() + bytes(20_000))
-    monkeypatch.setattr(images, "MOST_BYTES", {"picture": 10_000, "csv": 10_000})
+    monkeypatch.setattr(images, "MOST_BYTES", {"image": 10_000, "csv": 10_000})
     with pytest.raises(ValueError, match="more than 0 MB unpacked"):
         images.fer2013(tmp_path / "f.csv.gz")
     got = images.fer2013(packed(root, tmp_path / "p.zip"))
-    assert got.excluded == [("train/sad/2.png", "not readable as a picture")]
+    assert got.excluded == [("train/sad/2.png", "not readable as an image")]
 
 
 def test_larger_pictures_are_scaled_by_their_middle_square(tmp_path):
@@ -219,8 +219,8 @@ def test_where_nothing_is_the_error_says_where_to_get_it(tmp_path):
         (b"id,prediction\n1,2\n", "emotion and pixels are needed.*its columns are id, prediction"),
         (f"pixels\n{numbers(pictures(1))}\n".encode(), "its columns are pixels"),
         (bytes(range(256)), "is not FER2013"),
-        (b"emotion,pixels,Usage\n", "no usable still"),
-        (b"emotion,pixels\n3,1 2 3\n", r"no usable still.*3 pixels instead of 2304: f.csv row 1"),
+        (b"emotion,pixels,Usage\n", "no usable image"),
+        (b"emotion,pixels\n3,1 2 3\n", r"no usable image.*3 pixels instead of 2304: f.csv row 1"),
         (b"emotion,pixels\n3,1,2,3\n4,1,2,3,4,5\n", "is not FER2013.*line 3"),
     ],
     ids=["empty", "other columns", "no labels", "bytes", "header alone", "small", "more values than columns"],
@@ -253,15 +253,18 @@ def test_jaffes_names_are_person_emotion_and_take(tmp_path):
     assert set(got.split.tolist()) == {"train"} and np.array_equal(got.images[..., 0], got.images[..., 2])
 
 
-def test_a_jaffe_face_is_cut_out_and_where_there_is_none_the_middle_is_taken(tmp_path):
+def test_a_jaffe_face_is_cut_out_by_the_function_given_and_where_there_is_none_the_middle_is_taken(tmp_path):
     bare = pictures(1, side=256)[0]
     tiff(tmp_path, "KA.HA1.29.tiff", drawn())
     tiff(tmp_path, "KA.SA1.33.tiff", bare)
-    got = images.jaffe(tmp_path)
+    got = images.jaffe(tmp_path, cut=faces.largest_face)
     assert np.array_equal(got.images[1, ..., 0], cv2.resize(bare, (48, 48), interpolation=cv2.INTER_AREA))
     rgb = np.repeat(drawn()[..., None], 3, axis=2)
     (box,) = faces.detect(rgb, 320 / 256)
     assert np.array_equal(got.images[0], faces.crop(rgb, box))
+    middles = images.jaffe(tmp_path).images[..., 0]
+    assert np.array_equal(middles[0], cv2.resize(drawn(), (48, 48), interpolation=cv2.INTER_AREA))
+    assert np.array_equal(middles[1], got.images[1, ..., 0])
 
 
 def test_a_palette_picture_shows_its_colours_and_not_their_numbers(tmp_path):
@@ -279,7 +282,8 @@ def test_the_largest_of_two_faces_is_the_one_cut_out(tmp_path, monkeypatch):
     monkeypatch.setattr(faces, "detect", lambda frame, long_side: boxes)
     (gray,) = pictures(1, side=256)
     tiff(tmp_path, "KA.HA1.1.tiff", gray)
-    assert np.array_equal(images.jaffe(tmp_path).images[0, ..., 0], faces.crop(gray, boxes[1]))
+    cut_out = images.jaffe(tmp_path, cut=faces.largest_face).images
+    assert np.array_equal(cut_out[0, ..., 0], faces.crop(gray, boxes[1]))
 
 
 def test_jaffe_files_in_subfolders_and_in_any_case_are_found_once(tmp_path):
@@ -287,7 +291,7 @@ def test_jaffe_files_in_subfolders_and_in_any_case_are_found_once(tmp_path):
     tiff(tmp_path / "jaffe copy", "KA.AN1.39.tiff", pictures(1, side=256)[0])
     got = images.jaffe(tmp_path)
     assert emotions(got) == ["angry"]
-    assert got.excluded == [("jaffe/ka.an1.39.TIF", "same picture as jaffe copy/KA.AN1.39.tiff")]
+    assert got.excluded == [("jaffe/ka.an1.39.TIF", "same image as jaffe copy/KA.AN1.39.tiff")]
 
 
 def test_jaffe_files_that_cannot_be_used_are_left_out_by_name(tmp_path):
@@ -297,18 +301,18 @@ def test_jaffe_files_that_cannot_be_used_are_left_out_by_name(tmp_path):
     (tmp_path / "KA.SA1.33.tiff").write_text("no picture")
     whole = (tmp_path / "KA.AN1.39.tiff").read_bytes()
     (tmp_path / "KA.SA2.34.tiff").write_bytes(whole[: len(whole) // 2])
-    (tmp_path / "README").write_text("no still")
+    (tmp_path / "README").write_text("no image")
     got = images.jaffe(tmp_path)
     assert got.name.tolist() == ["KA.AN1.39.tiff"]
     assert dict(got.excluded) == {
         "KA.XX1.40.tiff": "not a JAFFE name such as KA.AN1.39.tiff",
         "woman.tiff": "not a JAFFE name such as KA.AN1.39.tiff",
-        "KA.SA1.33.tiff": "not readable as a picture",
-        "KA.SA2.34.tiff": "not readable as a picture",
+        "KA.SA1.33.tiff": "not readable as an image",
+        "KA.SA2.34.tiff": "not readable as an image",
     }
     for name in ("KA.AN1.39.tiff", "KA.SA2.34.tiff"):
         (tmp_path / name).unlink()
-    with pytest.raises(ValueError, match=r"(?s)no usable still.*not a JAFFE name"):
+    with pytest.raises(ValueError, match=r"(?s)no usable image.*not a JAFFE name"):
         images.jaffe(tmp_path)
 
 
@@ -345,7 +349,7 @@ def test_the_module_imports_nothing_heavy():
 
 
 @pytest.mark.real
-def test_the_real_stills_load_in_seconds_from_pictures_and_from_the_csv_alike(shared, tmp_path):
+def test_the_real_images_load_in_seconds_from_pictures_and_from_the_csv_alike(shared, tmp_path):
     start = time.perf_counter()
     got = images.fer2013(shared / "fer2013" / "fer2013.zip")
     print(f"pictures: {time.perf_counter() - start:.1f} s")

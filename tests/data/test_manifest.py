@@ -82,7 +82,7 @@ def test_verify_names_missing_and_wrong_files_apart(server, table, tmp_path):
     assert same(server, tmp_path / "here")
 
 
-def test_what_cannot_be_checked_is_said(server, tmp_path):
+def test_what_cannot_be_checked_is_reported(server, tmp_path):
     table = written(tmp_path / "some.csv", [server.row("a.bin", bytes="", md5="")])
     assert command("fetch", "--manifest", table, "--dest", tmp_path / "here").returncode == 0
     done = command("verify", "--manifest", table, "--dest", tmp_path / "here")
@@ -107,8 +107,8 @@ def test_a_corrupted_byte_is_fetched_once_more_and_then_refused(server, tmp_path
     assert not (tmp_path / "there" / "a.bin").exists()
 
 
-def test_a_disk_too_small_is_said_before_anything_comes(server, table, tmp_path, monkeypatch):
-    monkeypatch.setattr(manifest.archives.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 120_000}))
+def test_a_disk_too_small_is_reported_before_anything_comes(server, table, tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest.zip_members.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 120_000}))
     with pytest.raises(DownloadError, match="make room or choose another folder; nothing was fetched"):
         manifest.fetch(manifest.read(table), tmp_path / "here", **FAST)
     assert not server.log
@@ -159,7 +159,7 @@ def test_a_rows_name_never_leads_out_of_the_folder(mode, server, tmp_path):
     assert precious.read_bytes() == b"mine" and not server.log
 
 
-def test_members_of_an_archive_in_a_subfolder_of_the_manifest_are_brought_without_range_too(tmp_path):
+def test_members_of_an_archive_in_a_subfolder_of_the_manifest_are_fetched_without_range_too(tmp_path):
     with faulty_server.serving({"a.zip": archive(actor(1))}, ranges=False) as server:
         row = manifest.read(written(tmp_path / "some.csv", [server.row("a.zip", file="sub/a.zip")]))[0]
         assert len(manifest.members(row, tmp_path / "here", "*/01-01-*", **FAST)) == 6

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import requests
 
-from helpers.data import manifest, mirror
+from helpers.data import content, mirror
 from helpers.data.download import DownloadError
 from helpers.features import building
 from helpers.features import cache as caches
@@ -29,7 +29,7 @@ def small(table, tmp_path_factory):
     return cache, building.build(table.head(3), cache, streams=("audio",), progress=False)
 
 
-def content(folder):
+def entries(folder):
     """The entries: what lies in the cache's folders."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.glob("*/**/*") if p.is_file()}
 
@@ -37,10 +37,10 @@ def content(folder):
 def test_a_packed_cache_restores_to_the_same_features_without_a_clip(small, table, tmp_path):
     cache, built = small
     row = mirror.pack(cache, tmp_path)
-    assert row.file == "emotion-cache.zip" and row.md5 == manifest.md5(tmp_path / row.file)
+    assert row.file == "emotion-cache.zip" and row.md5 == content.md5(tmp_path / row.file)
     said = []
     assert mirror.restore(tmp_path, tmp_path / "new", row.md5, said.append) == 4 and "4 new entries" in said[0]
-    assert content(tmp_path / "new") == content(cache)
+    assert entries(tmp_path / "new") == entries(cache)
     again = building.build(table.head(3), tmp_path / "new", streams=("audio",), progress=False)
     assert again.fingerprint() == built.fingerprint()
 
@@ -97,14 +97,14 @@ CANNOT_BE_USED = {
 
 
 @pytest.mark.parametrize("kind", CANNOT_BE_USED)
-def test_an_archive_that_cannot_be_unpacked_is_said_and_stops_nothing(kind, tmp_path):
+def test_an_archive_that_cannot_be_unpacked_is_reported_and_stops_nothing(kind, tmp_path):
     (tmp_path / "a.zip").write_bytes(CANNOT_BE_USED[kind])
     said = []
     assert mirror.restore(tmp_path / "a.zip", tmp_path / "cache", tell=said.append) == 0
-    assert len(said) == 1 and "cannot be used" in said[0] and content(tmp_path / "cache") == {}
+    assert len(said) == 1 and "cannot be used" in said[0] and entries(tmp_path / "cache") == {}
 
 
-def test_a_cache_that_cannot_be_written_is_said_and_stops_nothing(small, tmp_path):
+def test_a_cache_that_cannot_be_written_is_reported_and_stops_nothing(small, tmp_path):
     mirror.pack(small[0], tmp_path / "a.zip")
     (tmp_path / "file").touch()
     said = []
@@ -121,13 +121,13 @@ def test_three_restores_at_once_succeed_and_one_does_the_work(small, tmp_path, m
         options = (tmp_path / "a.zip", tmp_path / "cache", "", said.append)
         counts = [job.result() for job in [pool.submit(mirror.restore, *options) for _ in range(3)]]
     assert sorted(counts) == [0, 0, 4] and not [line for line in said if "cannot be used" in line]
-    assert content(tmp_path / "cache") == content(small[0])
+    assert entries(tmp_path / "cache") == entries(small[0])
 
 
 def test_nothing_in_a_mirror_is_unpickled(small, table, tmp_path):
     """An entry that holds a pickled object is damaged and made again, not an execution."""
     cache, _ = small
-    name = next(name for name in content(cache) if name.endswith(".npz"))
+    name = next(name for name in entries(cache) if name.endswith(".npz"))
     out = io.BytesIO()
     np.save(out, np.array([{"run": "this"}], dtype=object), allow_pickle=True)
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
@@ -145,7 +145,7 @@ def test_nothing_in_a_mirror_is_unpickled(small, table, tmp_path):
         (lambda path: path.unlink(), "no such file or folder"),
     ],
 )
-def test_a_mirror_that_cannot_be_used_is_said_and_stops_nothing(spoil, words, small, tmp_path):
+def test_a_mirror_that_cannot_be_used_is_reported_and_stops_nothing(spoil, words, small, tmp_path):
     mirror.pack(small[0], tmp_path / "a.zip")
     spoil(tmp_path / "a.zip")
     said = []
@@ -157,7 +157,7 @@ def test_another_md5_is_refused(small, tmp_path):
     mirror.pack(small[0], tmp_path / "a.zip")
     said = []
     assert mirror.restore(tmp_path / "a.zip", tmp_path / "cache", "0" * 32, said.append) == 0
-    assert f"not {'0' * 32}" in said[0] and content(tmp_path / "cache") == {}
+    assert f"not {'0' * 32}" in said[0] and entries(tmp_path / "cache") == {}
 
 
 class Detour(requests.adapters.HTTPAdapter):
@@ -191,10 +191,10 @@ def drive(small, monkeypatch, tmp_path):
 def test_a_mirror_on_drive_is_fetched_with_gdown(where, drive, small, tmp_path):
     said = []
     assert mirror.restore(where, tmp_path / "cache", tell=said.append) == 4, said
-    assert content(tmp_path / "cache") == content(small[0])
+    assert entries(tmp_path / "cache") == entries(small[0])
 
 
-def test_drives_quota_page_is_said_and_the_clips_are_used_instead(drive, small, table, tmp_path):
+def test_drives_quota_page_is_reported_and_the_clips_are_used_instead(drive, small, table, tmp_path):
     drive.files["uc"], drive.headers = QUOTA, {"uc": {"Content-Type": "text/html"}}
     said = []
     assert mirror.restore(DRIVE_ID, tmp_path / "cache", tell=said.append) == 0
@@ -209,9 +209,9 @@ def test_a_mirror_is_fetched_once_while_its_entries_are_there(drive, small, tmp_
     requests_of_one = len(drive.log)
     assert mirror.restore(DRIVE_ID, cache, tell=said.append) == 0 and "all its entries are here" in said[-1]
     assert len(drive.log) == requests_of_one
-    next(cache.rglob("*.npy")).unlink()
+    next(cache.rglob("*.npz")).unlink()
     assert mirror.restore(DRIVE_ID, cache, tell=said.append) == 1
-    assert content(cache) == content(small[0])
+    assert entries(cache) == entries(small[0])
     fetched = len(drive.log)
     assert mirror.restore(DRIVE_ID, cache, "0" * 32, said.append) == 0 and "not 000" in said[-1]
     assert len(drive.log) > fetched, "another MD5 is another mirror"

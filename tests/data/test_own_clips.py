@@ -74,7 +74,7 @@ def test_sound_may_lie_in_a_file_of_its_own_and_may_be_all_there_is(mine, tmp_pa
     [
         ("file,emotion\na.mp4,sad\n", "no column path; found: file, emotion"),
         ("path,emotion\na.mp4,\n", "row 1: emotion is empty"),
-        ("path,emotion\na.mp4,sad\na.mp4,sad\n", "row 2: a.mp4 stands in an earlier row already"),
+        ("path,emotion\na.mp4,sad\na.mp4,sad\n", "row 2: its path stands in an earlier row already"),
         ("", "is no csv of path,emotion,speaker"),
         ("path,emotion\nno.mp4,sad\n", r"(?s)no usable clip in .*no such file: no.mp4"),
     ],
@@ -85,7 +85,7 @@ def test_a_csv_that_cannot_be_used_says_where(text, words, tmp_path):
         own_clips.index(tmp_path / "mine.csv")
 
 
-def test_no_such_csv_and_a_folder_without_classes_are_said(tmp_path):
+def test_no_such_csv_and_a_folder_without_classes_are_reported(tmp_path):
     with pytest.raises(FileNotFoundError, match="give a csv of path, emotion, speaker"):
         own_clips.index(tmp_path / "nowhere.csv")
     with pytest.raises(ValueError, match="one subfolder a class is needed"):

@@ -1,4 +1,4 @@
-"""RAVDESS' archives on a server of small ones: brought actor by actor, preprocessed, let go."""
+"""RAVDESS' archives on a server of small ones: fetched actor by actor, preprocessed, deleted."""
 
 import contextlib
 import csv
@@ -88,7 +88,7 @@ def test_the_table_is_known_before_any_clip_is_here(server):
     assert set(table.audio_archive) == {"Audio_Speech_Actors_01-24.zip"}
 
 
-def test_clips_are_brought_made_into_features_and_let_go(server, archives, undisturbed, tmp_path):
+def test_clips_are_fetched_made_into_features_and_deleted(server, archives, undisturbed, tmp_path):
     used = []
 
     def watch():
@@ -113,7 +113,7 @@ def test_clips_are_brought_made_into_features_and_let_go(server, archives, undis
     assert building.cached_track("cache", table[table.clip_id == built.clip_id[0]].video_path.item()).found.any()
 
 
-def test_what_was_made_is_never_brought_again_and_another_configuration_brings_its_own_stream(server, undisturbed):
+def test_what_was_made_is_never_fetched_again_and_another_configuration_fetches_its_own_modality(server, undisturbed):
     few = ravdess_takes(undisturbed)
     building.build(few, "cache", **QUIET)
     before = len(server.log)
@@ -171,7 +171,7 @@ def test_a_reader_who_interrupts_waits_for_no_download(server, undisturbed):
     assert time.monotonic() - began < 1
 
 
-def test_the_example_brings_one_clip_alone(server, undisturbed):
+def test_the_example_fetches_one_clip_alone(server, undisturbed):
     few = ravdess_takes(undisturbed)
     clip = building.example(few, few.emotion.iloc[0])
     assert sorted(map(str, media())) == sorted(

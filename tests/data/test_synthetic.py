@@ -2,6 +2,7 @@
 
 import collections
 import itertools
+import pathlib
 import subprocess
 import sys
 
@@ -79,7 +80,7 @@ def accuracy(features, labels):
     return cross_val_score(classifier(), features, labels, cv=4).mean()
 
 
-def look_of(emotions):
+def expression_of(emotions):
     return np.array([synthetic.EXPRESSIONS.index(synthetic.PAIRS[ravdess.EMOTIONS[e]][0]) for e in emotions])
 
 
@@ -87,10 +88,10 @@ def voice_of(emotions):
     return np.array([synthetic.VOICES.index(synthetic.PAIRS[ravdess.EMOTIONS[e]][1]) for e in emotions])
 
 
-def test_each_look_and_each_voice_serves_exactly_two_emotions():
+def test_each_expression_and_each_voice_serves_exactly_two_emotions():
     assert tuple(synthetic.PAIRS) == ravdess.EMOTIONS
-    looks, voices = zip(*synthetic.PAIRS.values())
-    assert collections.Counter(looks) == dict.fromkeys(synthetic.EXPRESSIONS, 2)
+    expressions, voices = zip(*synthetic.PAIRS.values())
+    assert collections.Counter(expressions) == dict.fromkeys(synthetic.EXPRESSIONS, 2)
     assert collections.Counter(voices) == dict.fromkeys(synthetic.VOICES, 2)
     assert len(set(synthetic.PAIRS.values())) == 8
 
@@ -157,11 +158,12 @@ def test_only_a_missing_clip_is_made_and_by_one_worker_as_by_two(suite):
 
 def test_a_clip_that_fails_half_way_leaves_nothing_behind(tmp_path, monkeypatch):
     def broken(path, *_, **__):
+        path = pathlib.Path(path)
         path.write_bytes(b"half")
         assert path.name.startswith(".") and path.suffix not in ravdess.SUFFIXES
         raise OSError("disk full")
 
-    monkeypatch.setattr(synthetic.film, "write", broken)
+    monkeypatch.setattr(synthetic.mp4, "write", broken)
     with pytest.raises(OSError, match="disk full"):
         synthetic.clip(tmp_path / "a.mp4", "sad", 1)
     assert list(tmp_path.iterdir()) == []
@@ -202,7 +204,7 @@ def test_a_clip_without_a_face_shows_the_wall_alone(tmp_path):
         assert np.ptp(picture[120].astype(int)[:, 0]) < 10
 
 
-def test_either_stream_can_be_left_out_without_changing_the_other(tmp_path):
+def test_either_modality_can_be_left_out_without_changing_the_other(tmp_path):
     whole, mute, blind = (
         synthetic.clip(tmp_path / f"{i}.mp4", "angry", 2, seconds=0.3, **options)
         for i, options in enumerate(({}, {"sound": False}, {"pictures": False}))
@@ -256,42 +258,42 @@ def test_a_suite_that_cannot_be_is_refused(wrong, tmp_path):
 
 
 def test_the_mouth_opens_with_the_voice(suite):
-    path = suite[1][0]  # the relaxed look: closed while silent
+    path = suite[1][0]  # the relaxed expression: closed while silent
     pictures, sound = np.array(pictures_of(path)), sound_of(path)[0]
     loudness = [np.abs(part).mean() for part in np.array_split(sound, len(pictures))]
     mouths = pictures[:, 150:205, 120:200].max(3)  # dark there: the inside of the mouth
     assert np.corrcoef((mouths < 110).sum((1, 2)), loudness)[0, 1] > 0.6
 
 
-def test_the_pictures_do_not_know_the_voice_and_the_sound_does_not_know_the_look(tmp_path, monkeypatch):
-    # With the same lots drawn for every emotion, those that share a look must share every pixel.
+def test_the_images_do_not_depend_on_the_voice_nor_the_sound_on_the_expression(tmp_path, monkeypatch):
+    # With the same random numbers for every emotion, those that share an expression must share every pixel.
     real, pictures, sounds = np.random.default_rng, collections.defaultdict(set), collections.defaultdict(set)
     monkeypatch.setattr(np.random, "default_rng", lambda seeds: real([s for i, s in enumerate(seeds) if i != 2]))
-    for emotion, (look, voice) in synthetic.PAIRS.items():
+    for emotion, (expression, voice) in synthetic.PAIRS.items():
         path = synthetic.clip(tmp_path / "a.mp4", emotion, 5, seconds=0.4)
-        pictures[look].add(np.array(pictures_of(path)).tobytes())
+        pictures[expression].add(np.array(pictures_of(path)).tobytes())
         sounds[voice].add(sound_of(path).tobytes())
     assert [len(same) for same in (*pictures.values(), *sounds.values())] == [1] * 8
     assert len(set.union(*pictures.values())) == len(set.union(*sounds.values())) == 4
 
 
-def test_the_pictures_tell_the_look_and_the_sound_tells_the_voice(streams):
+def test_the_images_show_the_expression_and_the_sound_the_voice(streams):
     emotions, faces, voices = streams
-    assert accuracy(faces, look_of(emotions)) >= 0.95
+    assert accuracy(faces, expression_of(emotions)) >= 0.95
     assert accuracy(voices, voice_of(emotions)) >= 0.95
 
 
-def test_one_stream_alone_cannot_tell_the_two_emotions_of_a_look(streams):
+def test_one_modality_alone_cannot_tell_the_two_emotions_of_an_expression(streams):
     emotions, faces, voices = streams
-    for features, groups in ((faces, look_of(emotions)), (voices, voice_of(emotions))):
+    for features, groups in ((faces, expression_of(emotions)), (voices, voice_of(emotions))):
         pairs = [accuracy(features[groups == group], emotions[groups == group]) for group in range(4)]
-        assert np.mean(pairs) < 0.69  # 64 clips and chance 0.5: three standard errors above it
+        assert np.mean(pairs) < 0.69  # 64 clips and a majority-class baseline of 0.5: three standard errors above it
 
 
-def test_both_streams_together_tell_all_eight_emotions(streams):
+def test_both_modalities_together_tell_all_eight_emotions(streams):
     emotions, faces, voices = streams
     train = np.arange(len(emotions)) % 4 < 3  # the last take of each actor and emotion is kept for the test
     right = True
-    for features, labels in ((faces, look_of(emotions)), (voices, voice_of(emotions))):
+    for features, labels in ((faces, expression_of(emotions)), (voices, voice_of(emotions))):
         right = right & (classifier().fit(features[train], labels[train]).predict(features[~train]) == labels[~train])
     assert np.mean(right) >= 0.95

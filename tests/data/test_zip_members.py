@@ -35,7 +35,7 @@ def server():
 
 
 def members(server, folder, pattern=WANTED, name="a.zip", **options):
-    with RemoteFile(server.url(name), folder / f".{name}.pieces", **{**FAST, "name": name, **options}) as remote:
+    with RemoteFile(server.url(name), folder / f".{name}.partial", **{**FAST, "name": name, **options}) as remote:
         return zip_members.fetch_members(remote, folder, pattern)
 
 
@@ -67,7 +67,7 @@ def test_what_is_there_is_not_fetched_again_and_what_is_damaged_is(server, tmp_p
 
 def test_nothing_but_the_directory_is_left_beside_the_members(server, tmp_path):
     members(server, tmp_path)
-    left = sum(path.stat().st_size for path in tmp_path.glob(".a.zip.pieces/*"))
+    left = sum(path.stat().st_size for path in tmp_path.glob(".a.zip.partial/*"))
     assert left < 0.1 * len(server.files["a.zip"])
 
 
@@ -93,13 +93,13 @@ def test_a_member_damaged_on_the_server_is_named_and_the_others_are_kept(server,
 def test_without_range_the_whole_archive_comes_is_checked_and_deleted(server, tmp_path):
     server.ranges = False
     checked = []
-    with RemoteFile(server.url("a.zip"), tmp_path / ".a.zip.pieces", **FAST) as remote:
+    with RemoteFile(server.url("a.zip"), tmp_path / ".a.zip.partial", **FAST) as remote:
         zip_members.fetch_members(remote, tmp_path, WANTED, check=checked.append)
     assert unpacked(tmp_path) == wanted() and len(checked) == 1
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size > 30_000]
 
 
-def test_what_is_no_archive_is_said_so(server, tmp_path):
+def test_what_is_no_archive_is_reported(server, tmp_path):
     server.files["a.zip"] = b"no zip at all" * 1000
     with pytest.raises(DownloadError, match=r"a\.zip: File is not a zip file"):
         members(server, tmp_path)
@@ -159,20 +159,36 @@ def test_a_link_inside_the_folder_leads_no_member_out_of_it(name, server, tmp_pa
     "name", ["Actor_01/01-01-01.mp4", "console/nullify.com1.txt", "a..b/.c", "Ärger/コン.wav", "a/"]
 )
 def test_ordinary_names_are_paths_below_the_folder(name, tmp_path):
-    assert zip_members.inside(tmp_path, name, "x") == tmp_path / name
+    assert zip_members.safe_path(tmp_path, name, "x") == tmp_path / name
 
 
 def test_a_leftover_of_a_call_broken_off_is_checked_before_it_is_used(server, tmp_path):
     server.ranges = False
-    (tmp_path / ".a.zip.whole").write_bytes(archive({"Actor_01/01-01-other.mp4": b"other"}))
+    with RemoteFile(server.url("a.zip"), tmp_path / ".a.zip.partial", **FAST) as remote:
+        remote.whole()
 
     def check(path):
         raise DownloadError("not the one")
 
-    leftover = RemoteFile(server.url("a.zip"), tmp_path / ".a.zip.pieces", **FAST)
+    leftover = RemoteFile(server.url("a.zip"), tmp_path / ".a.zip.partial", **FAST)
     with leftover as remote, pytest.raises(DownloadError, match="not the one"):
         zip_members.fetch_members(remote, tmp_path, WANTED, check)
-    assert not unpacked(tmp_path) and not (tmp_path / ".a.zip.whole").exists()
+    assert not unpacked(tmp_path) and leftover.partial.count() == 0 and len(server.log) == 1
+
+
+def test_a_leftover_of_a_call_broken_off_is_unpacked_without_another_request(server, tmp_path):
+    server.ranges = False
+    with RemoteFile(server.url("a.zip"), tmp_path / ".a.zip.partial", **FAST) as remote:
+        remote.whole()
+    members(server, tmp_path)
+    assert unpacked(tmp_path) == wanted() and len(server.log) == 1
+
+
+def test_a_server_that_loses_range_between_directory_and_members_sends_the_whole_archive(server, tmp_path):
+    members(server, tmp_path, "no such member")
+    server.ranges = False
+    members(server, tmp_path)
+    assert unpacked(tmp_path) == wanted()
 
 
 def tampered(data, edit):
@@ -217,7 +233,7 @@ def encrypted(data):
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 @pytest.mark.parametrize("spoil", ["encrypted", "damaged"])
-def test_what_cannot_be_unpacked_is_said_in_words(spoil, compression, server, tmp_path):
+def test_what_cannot_be_unpacked_is_reported_in_words(spoil, compression, server, tmp_path):
     data = bytearray(archive({"Actor_01/01-01-1.mp4": random.Random(1).randbytes(5000)}, compression))
     data[100:4000] = bytes(3900)
     server.files["a.zip"] = encrypted(data) if spoil == "encrypted" else bytes(data)
@@ -226,7 +242,7 @@ def test_what_cannot_be_unpacked_is_said_in_words(spoil, compression, server, tm
     assert not unpacked(tmp_path)
 
 
-def test_a_full_disk_is_said_before_the_start(server, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_the_start(server, tmp_path, monkeypatch):
     monkeypatch.setattr(zip_members.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 50_000}))
     with pytest.raises(DownloadError, match=r"a\.zip: needs 0\.00 GB and .* nothing was fetched"):
         members(server, tmp_path)
