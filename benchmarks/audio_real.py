@@ -4,7 +4,8 @@
                                     [--epochs 50] [--result docs/results/audio-random.json]
 
 Resumable: the same command goes on with the next fold. On a CPU, KERAS_BACKEND=jax is the faster backend. What the
-thesis leaves open (epochs, step, dropout, tempo) was chosen on the training part of the first random fold: see OPEN.
+thesis leaves open (epochs, learning rate, dropout, tempo perturbation) was chosen on the training part of the first
+random fold: see OPEN.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import json
 import pathlib
 import sys
 
-from helpers import runtime
+from helpers import config, runtime
 from helpers.config import SubsystemConfig, TrainConfig
 from helpers.data import ravdess
 from helpers.features import building
@@ -37,8 +38,7 @@ def main():
         workers=options.workers,
     )
     if options.result:
-        config = json.loads((result.out / "config.json").read_text())
-        write(options.result, result.summary() | {"config": config})
+        write(options.result, result.summary() | {"config": config.read(result.out / "config.json")})
     print(json.dumps(result.summary()))
 
 

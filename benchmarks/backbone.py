@@ -1,8 +1,8 @@
-"""How many faces a second VGG16 takes, and how near that is to what the machine can do. Prints one JSON line.
+"""VGG16's faces a second, as a share of what the computer can do. Prints one JSON line.
 
     python benchmarks/backbone.py [--faces 2048]
 
-The machine's peak is measured as the best of a few large float32 matrix products in the backend itself. VGG16 at
+The computer's peak is measured as the best of a few large float32 matrix products in the backend itself. VGG16 at
 48 × 48 is 2 × 0.69 billion multiply-adds a face, counted from its layers.
 """
 

@@ -1,15 +1,15 @@
-"""What do the voices' models and the faces' action units reach together? Prints one JSON line a row.
+"""Ensembles of audio models, and their late fusion with action units, on the real clips. Prints one JSON line a row.
 
     python benchmarks/ensemble.py RAVDESS_FOLDER ACTION_UNITS.csv [--protocol luna2022] [--epochs 80] [--seeds 3]
-                                       [--others all] [--joint concatenate gated cross] [--per-speaker]
-                                       [--result docs/results]
+                                  [--others all] [--joint concatenate gated cross] [--per-speaker]
+                                  [--result docs/results]
 
-The networks are "full model" of `helpers.beyond.recipe.ablation`, once a seed, and the other rows that are named, once each;
-what `benchmarks/ablation.py` has trained with the same options is taken from there. Where the thesis' network of
-`benchmarks/audio_real.py` has been trained on all folds, it is among the voices. `--joint` names networks of
-`benchmarks/joint.py` over voice and action units, with stream dropout 0.5, that join the fusion. All are joined
-as a product of probabilities, each to the power that fits the other folds (`helpers.beyond.ensemble`); `equal_weights` is the accuracy
-with the same power for all.
+audio-network is the full model of `benchmarks/ablation.py`, one or several seeds; audio-ensemble adds the other rows of
+the ablation that are named (40 epochs, one seed), the classical baselines, and the thesis' network where
+`benchmarks/audio_real.py` has trained it on all folds; fusion-ensemble adds the SVM on action units and the networks of
+`benchmarks/joint.py` that are named, with modality dropout 0.5. Models are combined by log-linear pooling
+(`helpers.beyond.ensemble`); `equal_weights` is the accuracy without fitted weights. Networks that were trained with the
+same options are taken as they are.
 """
 
 import argparse
@@ -17,11 +17,11 @@ import json
 import pathlib
 import shlex
 
-import ablation
-import baselines
-import joint
+from ablation import train_row
+from baselines import clip_features, train_classifiers
+from joint import multimodal_features, train_joint
 
-from helpers import runtime
+from helpers import config, runtime
 from helpers.beyond import ensemble, recipe
 from helpers.data import ravdess
 from helpers.evaluation import significance
@@ -33,79 +33,71 @@ def main():
     parser.add_argument("root")
     parser.add_argument("action_units")
     parser.add_argument("--protocol", default="luna2022", choices=("random", "luna2022"))
-    parser.add_argument("--epochs", type=int, default=80)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--others", nargs="*", default=[], help="rows of the ablation that join at 40 epochs, or: all")
-    parser.add_argument("--joint", nargs="*", default=[], help="networks over both streams that join, by kind")
-    parser.add_argument("--per-speaker", action="store_true")
+    parser.add_argument("--epochs", type=int, default=80, help="of the full model")
+    parser.add_argument("--seeds", type=int, default=3, help="of the full model")
+    parser.add_argument("--others", nargs="*", default=[], help="rows of the ablation, or: all")
+    parser.add_argument("--joint", nargs="*", default=[], help="kinds of joint networks")
+    parser.add_argument("--per-speaker", action="store_true", help="per-speaker normalisation")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--result", type=pathlib.Path)
-    chosen = parser.parse_args()
-    if chosen.per_speaker and chosen.joint:
-        parser.error("the networks over both streams are not trained person by person: --joint or --per-speaker")
-    chosen.max_folds = None
-    networks = ablation.train(chosen, recipe.ablation()["full model"])
-    names = list(recipe.ablation()) if chosen.others == ["all"] else chosen.others
-    once = argparse.Namespace(**vars(chosen) | {"seeds": 1, "epochs": None})
-    others = [result for name in names for result in ablation.train(once, recipe.ablation()[name])]
-    table = ravdess.index(chosen.root)
-    machines = baselines.answers(
-        baselines.streams(table, chosen.action_units), table, chosen.protocol, chosen.per_speaker
-    )
-    heard = [result for name, result in machines.items() if name not in ("video", "fusion")]
-    voices = [*networks, *others, *heard, *thesis(chosen)]
-    parts = {"voice": networks, "voices": voices, "fusion": [*voices, machines["video"], *joint(chosen)]}
-    for name, results in parts.items():
-        model = "fusion" if name == "fusion" else "audio"
-        joined = ensemble.combine(results, model) if len(results) > 1 else results[0]
-        sexes = joined.predictions.clip_id.map(table.set_index("clip_id").sex)
-        by_sex = significance.by_group(joined.predictions.assign(sex=sexes), "sex").accuracy
-        summary = joined.summary() | {"sex_accuracy": by_sex.to_dict()}
+    parser.add_argument("--result", type=pathlib.Path, help="folder of the summaries to keep")
+    options = parser.parse_args()
+    if options.per_speaker and options.joint:
+        parser.error("joint networks are not trained with per-speaker normalisation: --joint or --per-speaker")
+    options.max_folds = None
+    table = ravdess.index(options.root)
+    for name, results in members(options, table).items():
+        model = "fusion" if name == "fusion-ensemble" else "audio"
+        combined = ensemble.combine(results, model) if len(results) > 1 else results[0]
+        sexes = combined.predictions.clip_id.map(table.set_index("clip_id").sex)
+        by_sex = significance.by_group(combined.predictions.assign(sex=sexes), "sex").accuracy
+        summary = combined.summary() | {"sex_accuracy": by_sex.to_dict()}
         summary |= {"equal_weights": ensemble.combine(results, model, fit=False).summary()["average"]}
-        summary |= {"row": name, "per_speaker": chosen.per_speaker, "epochs": chosen.epochs}
-        summary |= {"seeds": chosen.seeds, "command": command(chosen), "data": "RAVDESS, 1440 speech recordings"}
-        summary |= {"config": json.loads((networks[0].out / "config.json").read_text())}
-        shown = (
-            "row",
-            "protocol",
-            "per_speaker",
-            "average",
-            "uar",
-            "accuracy_interval",
-            "equal_weights",
-            "sex_accuracy",
-        )
-        print(json.dumps({key: summary[key] for key in shown}), flush=True)
-        if chosen.result:
-            file = f"beyond-{name}-{chosen.protocol}{'-per-person' * chosen.per_speaker}.json"
-            (chosen.result / file).write_text(json.dumps(summary, indent=1) + "\n")
+        summary |= {"row": name, "per_speaker": options.per_speaker, "epochs": options.epochs}
+        summary |= {"seeds": options.seeds, "command": command(options), "data": "RAVDESS, 1440 speech recordings"}
+        summary |= {"config": config.read(results[0].out / "config.json")}
+        shown = ("row", "protocol", "per_speaker", "average", "uar", "accuracy_interval", "equal_weights")
+        print(json.dumps({key: summary[key] for key in (*shown, "sex_accuracy")}), flush=True)
+        if options.result:
+            file = f"{name}-{options.protocol}{'-per-speaker' * options.per_speaker}.json"
+            (options.result / file).write_text(json.dumps(summary, indent=1) + "\n")
 
 
-def joint(chosen):
-    """The networks over both streams: list of CVResult."""
-    if not chosen.joint:
+def members(options, table):
+    """{row: list of CVResult}: what each row combines, the full model first."""
+    networks = train_row(options, "full model", options.epochs, options.seeds)
+    names = list(recipe.ablation()) if options.others == ["all"] else options.others
+    others = [result for name in names for result in train_row(options, name, recipe.TRAINING["epochs"], 1)]
+    values = clip_features(table, options.action_units)
+    classical = train_classifiers(values, table, options.protocol, options.per_speaker)
+    face = classical.pop("svm-action-units")
+    del classical["svm-fusion"]
+    audio = [*networks, *others, *classical.values(), *thesis(options)]
+    return {"audio-network": networks, "audio-ensemble": audio, "fusion-ensemble": [*audio, face, *joint(options)]}
+
+
+def joint(options):
+    """The joint networks that are named: list of CVResult."""
+    if not options.joint:
         return []
-    both, _ = joint.streams(chosen.root, chosen.action_units)
-    options = argparse.Namespace(protocol=chosen.protocol, epochs=40, workers=chosen.workers)
-    return [joint.train(both, kind, 0.5, options) for kind in chosen.joint]
+    features, _ = multimodal_features(options.root, options.action_units)
+    epochs = recipe.TRAINING["epochs"]
+    return [train_joint(features, kind, 0.5, options.protocol, epochs, options.workers) for kind in options.joint]
 
 
-def thesis(chosen):
-    """The thesis' audio network on the same folds, all of them, or nothing: list of CVResult."""
-    folder = runtime.workspace() / "runs" / "audio_real" / chosen.protocol
-    if chosen.per_speaker or not (folder / "summary.json").is_file():
+def thesis(options):
+    """The thesis' audio network, where all of the same folds are trained: list of CVResult."""
+    folder = runtime.workspace() / "runs" / "audio_real" / options.protocol
+    if options.per_speaker or not (folder / "summary.json").is_file():
         return []
     result = cross_validation.load(folder)
     return [result] if result.summary()["folds"] == result.about["folds_planned"] else []
 
 
-def command(chosen):
-    words = f"--protocol {chosen.protocol} --epochs {chosen.epochs} --seeds {chosen.seeds}"
-    words += " --others " * bool(chosen.others) + " ".join(shlex.quote(name) for name in chosen.others)
-    words += " --joint " * bool(chosen.joint) + " ".join(chosen.joint)
-    return f"KERAS_BACKEND=jax python benchmarks/ensemble.py ROOT ACTION_UNITS.csv {words}" + (
-        " --per-speaker" * chosen.per_speaker
-    )
+def command(options):
+    words = f"--protocol {options.protocol} --epochs {options.epochs} --seeds {options.seeds}"
+    words += " --others " * bool(options.others) + " ".join(shlex.quote(name) for name in options.others)
+    words += " --joint " * bool(options.joint) + " ".join(options.joint) + " --per-speaker" * options.per_speaker
+    return f"KERAS_BACKEND=jax python benchmarks/ensemble.py ROOT ACTION_UNITS.csv {words}"
 
 
 if __name__ == "__main__":

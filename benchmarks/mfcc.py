@@ -1,4 +1,4 @@
-"""How many recordings a second become MFCC, from reading the file on, on all cores. Prints one JSON line.
+"""How many recordings a second become MFCC on all cores, with reading the files. Prints one JSON line.
 
 python benchmarks/mfcc.py FOLDER [--limit 1440]
 """

@@ -20,8 +20,8 @@ import psutil
 from helpers import notebooks, runtime
 
 
-class Watch(threading.Thread):
-    """Keeps the largest memory that this process' descendants held together, in bytes."""
+class PeakMemory(threading.Thread):
+    """Measures the largest memory that this process' descendants held together, in bytes."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -46,10 +46,10 @@ def _resident(process):
 
 def measure(path, settings, folder):
     """Runs one notebook in `folder`: dict of its seconds, memory and disk."""
-    before, watch, start = _size(folder), Watch(), time.perf_counter()
-    watch.start()
+    before, memory, start = _size(folder), PeakMemory(), time.perf_counter()
+    memory.start()
     notebooks.run(path, settings, cwd=folder, tell=lambda line: None)
-    seconds, peak = time.perf_counter() - start, watch.stop()
+    seconds, peak = time.perf_counter() - start, memory.stop()
     disk = (_size(folder) - before) / 1e6
     return {"notebook": path.stem, "seconds": round(seconds), "memory_mb": round(peak / 1e6), "disk_mb": round(disk)}
 

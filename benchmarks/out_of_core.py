@@ -19,7 +19,7 @@ from helpers.training import cross_validation
 
 
 def generate(folder, clips, frames=25, dim=512):
-    """Clips whose label shows in some of their numbers."""
+    """Saves features of clips whose label shows in some of them."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
     label = rng.integers(0, 8, clips)

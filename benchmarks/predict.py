@@ -1,9 +1,9 @@
-"""How long does an answer take? Prints one JSON line.
+"""How long does a prediction take? Prints one JSON line.
 
     python benchmarks/predict.py MODEL CLIPS [--fold N] [--rounds 3]
 
-MODEL is a run's folder or an exported file; CLIPS a folder of real clips. Each is answered once a round after the model
-was loaded; then all of them, joined and repeated to 60 s, as one long clip.
+MODEL is a run's folder or an exported file; CLIPS a folder of real clips. Each is predicted once a round after the
+model was loaded; then all of them, joined and repeated to 60 s, as one long clip.
 """
 
 import argparse
@@ -13,10 +13,8 @@ import statistics
 import tempfile
 import time
 
-import keras
-
 from helpers import runtime
-from helpers.predict import predictor as predict
+from helpers.predict.predictor import Predictor
 from helpers.video import decoding
 
 
@@ -32,8 +30,10 @@ def main():
     parser.add_argument("--fold", type=int)
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
+    import keras
+
     clips = sorted(chosen.clips.rglob("*.mp4"))
-    predictor, loading = timed(predict.Predictor.load, chosen.model, chosen.fold)
+    predictor, loading = timed(Predictor.load, chosen.model, chosen.fold)
     first = timed(predictor.predict, clips[0])[1]
     seconds = [timed(predictor.predict, clip)[1] for _ in range(chosen.rounds) for clip in clips]
     with tempfile.TemporaryDirectory() as folder:
@@ -41,7 +41,7 @@ def main():
         joined = (clips * 20)[: max(1, round(60 / lengths))]
         long = decoding.join(joined, pathlib.Path(folder) / "long.mp4", fps=30)
         answer, long_seconds = timed(predictor.predict, long)
-    found = {
+    result = {
         "benchmark": "predict",
         "backend": keras.backend.backend(),
         "cores": runtime.workers(),
@@ -54,7 +54,7 @@ def main():
         "long_clip_seconds": round(answer.timeline[-1].end, 1),
         "long_seconds": round(long_seconds, 2),
     }
-    print(json.dumps(found))
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What do untrimmed recordings give away that is not speech? Prints one JSON line a part of the sound.
+"""Data leakage through silence: what do untrimmed recordings give away beside speech? One JSON line a part.
 
     python benchmarks/silence.py RAVDESS_FOLDER [--result docs/results/silence.json]
 
-Support vector machines over means and spreads of 13 MFCC: of the silence before and after the speech alone, of its
-length alone, of the speech without and with what lies above 11 kHz. Both protocols; chance is 13.3 per cent.
+SVMs on means and standard deviations of 13 MFCC: of the silence before and after the speech alone, of its length alone,
+of the speech with and without what lies above 11 kHz. Both protocols; the majority-class baseline is 13.3 per cent.
 """
 
 import argparse
@@ -25,20 +25,20 @@ QUIET = 38.0  # dB below the loudest frame
 
 
 def parts(path):
-    """{part: numbers} of one recording."""
-    found = {}
+    """{part: features} of one recording."""
+    values_of = {}
     for name, config in (("all bands", WHOLE), ("below 11 kHz", BELOW)):
         samples, rate = speech.load(path, config)
         _, contours = descriptors.low_level_descriptors(samples, rate, config.n_fft, config.hop_length)
         spoken = descriptors.trim_silence(contours[:, descriptors.PROSODY.index("log energy")], QUIET)
         values = speech.mfcc(samples, rate, config)
-        found[f"speech, {name}"] = _summary(values[spoken])
+        values_of[f"speech, {name}"] = _summary(values[spoken])
         if config is WHOLE:
             silence = np.delete(values, spoken, axis=0)
-            found["silence: how it sounds"] = _summary(silence if len(silence) else values[:1])
-            found["silence: how long"] = np.array([spoken.start, len(values) - min(spoken.stop, len(values))])
-            found["speech: how long"] = np.array([min(spoken.stop, len(values)) - spoken.start])
-    return found
+            values_of["silence: its sound"] = _summary(silence if len(silence) else values[:1])
+            values_of["silence: its length"] = np.array([spoken.start, len(values) - min(spoken.stop, len(values))])
+            values_of["speech: its length"] = np.array([min(spoken.stop, len(values)) - spoken.start])
+    return values_of
 
 
 def _summary(values):
@@ -51,8 +51,8 @@ def main():
     parser.add_argument("--result", type=pathlib.Path)
     chosen = parser.parse_args()
     table = ravdess.index(chosen.root)
-    found = joblib.Parallel(n_jobs=runtime.workers())(joblib.delayed(parts)(path) for path in table.audio_path)
-    streams = {name: np.stack([row[name] for row in found]).astype(float) for name in found[0]}
+    clips = joblib.Parallel(n_jobs=runtime.workers())(joblib.delayed(parts)(path) for path in table.audio_path)
+    streams = {name: np.stack([clip[name] for clip in clips]).astype(float) for name in clips[0]}
     streams["speech and silence"] = np.hstack([streams["speech, all bands"], *(streams[n] for n in _SILENCE)])
     rows = []
     for name, values in streams.items():
@@ -65,7 +65,7 @@ def main():
         print(json.dumps(row), flush=True)
     if chosen.result:
         about = {
-            "model": "support vector machine",
+            "model": "SVM",
             "seed": 0,
             "command": "python benchmarks/silence.py ROOT",
             "data": "RAVDESS, 1440 speech recordings",
@@ -74,7 +74,7 @@ def main():
         chosen.result.write_text(json.dumps(about, indent=1) + "\n")
 
 
-_SILENCE = ("silence: how it sounds", "silence: how long")
+_SILENCE = ("silence: its sound", "silence: its length")
 
 if __name__ == "__main__":
     main()

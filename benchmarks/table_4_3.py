@@ -11,7 +11,7 @@ import json
 
 from audio_real import OPEN, arguments, recordings, write
 
-from helpers import runtime
+from helpers import config, runtime
 from helpers.config import TrainConfig
 from helpers.evaluation import published
 from helpers.training import ablation
@@ -33,11 +33,11 @@ def main():
     rows = table.to_dict(orient="index")
     if options.result:
         first = next(iter(results.values()))
-        config = json.loads((first.out / "config.json").read_text())
+        settings = config.read(first.out / "config.json")
         for name, result in results.items():
             rows[name]["fold_accuracy"] = result.summary()["fold_accuracy"]
-        del config["audio"]
-        write(options.result, {"rows": rows, "config": config})
+        del settings["audio"]
+        write(options.result, {"rows": rows, "config": settings})
     print(json.dumps(rows))
 
 

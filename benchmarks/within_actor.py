@@ -5,7 +5,7 @@ python benchmarks/within_actor.py FACES.npz RAVDESS_FOLDER VGG16.h5 [--folds 4] 
 
 FACES.npz holds `faces` uint8 (N, T, 48, 48, 3) and `clip_id` (N,); black frames are frames without a face. The sound is
 the audio-only recording of the same take. The folds are random over the actor's clips: this says nothing about others.
-`--backbone` names the weights in the results; those that `benchmarks/fer2013.py` leaves know faces.
+`--backbone` names the weights in the results; "faces" are those of `benchmarks/fer2013.py`.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import pathlib
 
 import numpy as np
 
-from helpers import runtime
+from helpers import config, runtime
 from helpers.config import TrainConfig
 from helpers.data import ravdess
 from helpers.features import building
@@ -67,7 +67,7 @@ def main():
         )
         summaries[model] = result.summary() | {"backbone": options.backbone, "command": command(options)}
         summaries[model] |= {"data": "RAVDESS, 60 audio-video takes of actor 5, 15 frames a clip"}
-        summaries[model] |= {"config": json.loads((out / model / "config.json").read_text())}
+        summaries[model] |= {"config": config.read(out / model / "config.json")}
         if options.result:
             file = options.result / f"actor05-{model}-{options.backbone}.json"
             file.write_text(json.dumps(summaries[model], indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""What notebook 07 and the benchmarks alone use."""
+"""Beyond the thesis (notebook 07 and the benchmarks)."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Trained on one data set, tested on another: what is left of a number where people, rooms and acting are others."""
+"""Cross-corpus evaluation: trained on one data set, tested on another with other speakers, rooms and acting."""
 
 import dataclasses
 
@@ -8,70 +8,59 @@ from helpers.features.feature_set import STREAMS, FeatureSet
 from helpers.training import cross_validation
 
 
-def joined(known, other):
-    """Two data sets as one, of the emotions that both have.
+def joined(source, target):
+    """Joins two data sets on the emotions that both have.
 
     Args:
-        known, other: FeatureSet, made in the same way.
+        source, target: FeatureSet, made with the same configurations.
 
     Returns:
-        (features, parts): a FeatureSet, whose people are numbered anew where both have the same numbers, and whose
-        clips are where both have the same names; [(rows of known, rows of other)], the only fold.
+        (features, parts): a FeatureSet, in which actors and clips of the target are renamed where both have the same;
+        [(rows of the source, rows of the target)], the only fold.
 
     Raises:
-        ValueError: fewer than two emotions in common, no stream in common, or features that were made in two ways.
+        ValueError: fewer than two emotions in common, no modality in common, or features made in two ways.
     """
-    classes = tuple(name for name in known.classes if name in other.classes)
+    classes = tuple(name for name in source.classes if name in target.classes)
     if len(classes) < 2:
         raise ValueError(
-            f"the data sets share {len(classes)} emotions ({', '.join(known.classes)}; {', '.join(other.classes)}): "
+            f"the data sets share {len(classes)} emotions ({', '.join(source.classes)}; {', '.join(target.classes)}): "
             "rename those that mean the same"
         )
-    streams = [stream for stream in STREAMS if stream in known.streams and stream in other.streams]
+    streams = [stream for stream in STREAMS if stream in source.streams and stream in target.streams]
     if not streams:
-        raise ValueError(f"one data set has {known.streams[0]} alone and the other {other.streams[0]} alone")
-    if known.preprocessing != other.preprocessing:
+        raise ValueError(f"one data set has {source.streams[0]} alone and the other {target.streams[0]} alone")
+    if source.preprocessing != target.preprocessing:
         raise ValueError("the data sets' features were made in two ways: build both with the same configurations")
-    parts = [_of(part, classes) for part in (known, other)]
-    first, second = parts
-    if set(first.clip_id) & set(second.clip_id):
+    first, second = (_of(features, classes) for features in (source, target))
+    if np.isin(first.clip_id, second.clip_id).any():
         second = dataclasses.replace(second, clip_id=np.array([f"other-{name}" for name in second.clip_id]))
-    if set(first.actor.tolist()) & set(second.actor.tolist()):
+    if np.isin(first.actor, second.actor).any():
         second = dataclasses.replace(second, actor=second.actor + first.actor.max() + 1)
-    fields = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in _EACH}
+    lengths = [f"{stream}_length" for stream in streams]
+    names = ("clip_id", "label", "actor", *lengths)
+    fields = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in names}
     for stream in streams:
         arrays = [np.asarray(getattr(part, stream)[:]) for part in (first, second)]
         longest = max(array.shape[1] for array in arrays)
         fields[stream] = np.concatenate([np.pad(a, ((0, 0), (0, longest - a.shape[1]), (0, 0))) for a in arrays])
-        fields[f"{stream}_length"] = np.concatenate([getattr(part, f"{stream}_length") for part in (first, second)])
     rows = np.arange(len(first) + len(second))
-    found = FeatureSet(classes=classes, preprocessing=known.preprocessing, **fields)
-    return found, [(rows[: len(first)], rows[len(first) :])]
-
-
-_EACH = ("clip_id", "label", "actor")
+    features = FeatureSet(classes=classes, preprocessing=source.preprocessing, **fields)
+    return features, [(rows[: len(first)], rows[len(first) :])]
 
 
 def _of(features, classes):
     """The clips of the given emotions, labelled by their places in `classes`."""
-    places = {features.classes.index(name): place for place, name in enumerate(classes)}
-    kept = features.subset(np.isin(features.label, list(places)))
-    return dataclasses.replace(kept, label=np.array([places[label] for label in kept.label.tolist()]), classes=classes)
+    names = np.array(features.classes)[features.label]
+    kept = features.subset(np.isin(names, classes))
+    label = np.array([classes.index(features.classes[label]) for label in kept.label])
+    return dataclasses.replace(kept, label=label, classes=classes)
 
 
-def cross_validate(known, other, model="fusion", **options):
-    """Trains on every clip of one data set, and tests once on every clip of the other.
+def cross_validate(source, target, model="fusion", **options):
+    """Trains on every clip of one data set and tests on every clip of another, as `joined`: CVResult of one fold.
 
-    Args:
-        known, other: FeatureSet, made in the same way.
-        model: "video", "audio" or "fusion".
-        options: as in `training.cross_validate`, but for folds and protocol.
-
-    Returns:
-        CVResult of one fold, protocol "cross-corpus".
-
-    Raises:
-        ValueError: as `joined` and `training.cross_validate`.
+    `model` and `options` are those of `training.cross_validate`, except folds and protocol.
     """
-    features, parts = joined(known, other)
+    features, parts = joined(source, target)
     return cross_validation.cross_validate(features, model, "cross-corpus", parts=parts, **options)

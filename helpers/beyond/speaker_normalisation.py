@@ -1,4 +1,7 @@
-"""How a person differs from themselves: everyone's clips by their own mean and spread."""
+"""Per-speaker normalisation: mean and standard deviation of each speaker's own clips.
+
+It needs several clips of each test speaker, though not their labels: results with it hold for such speakers only.
+"""
 
 import dataclasses
 
@@ -8,69 +11,66 @@ from helpers.audio import descriptors
 from helpers.config import AudioConfig
 
 
-def rows(values, person, of=None):
-    """Each person's rows, less their mean and divided by their spread.
-
-    It takes several clips of each person, but not their labels: with it, the test's people are no longer quite
-    strangers, and its numbers are for those of whom one has clips.
+def z_scores(values, speaker, reference=None):
+    """Z-normalises rows per speaker.
 
     Args:
-        values: (N, D), or (N, V, D) with V versions of each row, each by itself.
-        person: (N,).
-        of: (values, person) whose means and spreads are taken, with everyone in `person` among them; by default those
-            of the rows themselves.
+        values: (N, D), or (N, V, D) with V versions of each row, each normalised by itself.
+        speaker: (N,).
+        reference: (values, speaker) that means and standard deviations are computed from, with every speaker in it; by
+            default the rows themselves.
 
     Returns:
         float64, of the same shape.
     """
-    values, person = np.asarray(values, dtype=float), np.asarray(person)
-    known, whose = (values, person) if of is None else map(np.asarray, of)
-    found, least = np.empty_like(values), 1e-3 * known.std(axis=0) + 1e-6
-    for who in np.unique(person):
-        own = known[whose == who]
-        found[person == who] = (values[person == who] - own.mean(axis=0)) / (own.std(axis=0) + least)
-    return found
+    values, speaker = np.asarray(values, dtype=float), np.asarray(speaker)
+    known, speaker_of = (values, speaker) if reference is None else map(np.asarray, reference)
+    normal, least = np.empty_like(values), 1e-3 * known.std(axis=0) + 1e-6
+    for who in np.unique(speaker):
+        own = known[speaker_of == who]
+        normal[speaker == who] = (values[speaker == who] - own.mean(axis=0)) / (own.std(axis=0) + least)
+    return normal
 
 
 def normalised(features):
-    """Each person's steps, moved to the average person's mean and spread; see `rows` for what that means.
+    """Moves every speaker's frames to the mean and standard deviation of the average speaker.
 
-    Cepstra keep their proportions (one spread for all of them), so that what augmentation does to bands it still does.
+    Cepstra share one standard deviation and keep their proportions, so that augmentation still acts on mel bands.
 
     Args:
         features: FeatureSet.
 
     Returns:
-        FeatureSet, whose `preprocessing` says so: a model of it cannot answer one clip of somebody.
+        FeatureSet with `per_speaker` in its `preprocessing`: its models cannot predict a single clip.
     """
     changed = {}
     for stream in features.streams:
         values, length = np.array(getattr(features, stream)[:]), getattr(features, f"{stream}_length")
-        there = np.arange(values.shape[1])[None] < length[:, None]  # (N, T)
+        real = np.arange(values.shape[1])[None] < length[:, None]  # (N, T)
         groups = _groups(features, stream, values.shape[2])
-        people = {who: features.actor == who for who in np.unique(features.actor)}
-        own = {who: values[of][there[of]] for who, of in people.items()}  # (steps, D)
-        mean = {who: steps.mean(axis=0) for who, steps in own.items()}
-        spread = {who: _spread(steps, groups) for who, steps in own.items()}
-        usual_mean, usual = np.mean(list(mean.values()), axis=0), np.mean(list(spread.values()), axis=0)
-        for who, of in people.items():
-            factor = usual / np.maximum(spread[who], 1e-3 * usual + 1e-9)
-            values[of] = ((values[of] - mean[who]) * factor + usual_mean) * there[of][:, :, None]
+        rows = [features.actor == who for who in np.unique(features.actor)]
+        frames = [values[of][real[of]] for of in rows]  # (frames, D) of each speaker
+        mean = np.array([own.mean(axis=0) for own in frames])
+        std = np.array([_std(own, groups) for own in frames])
+        factor = std.mean(axis=0) / np.maximum(std, 1e-3 * std.mean(axis=0) + 1e-9)
+        for number, of in enumerate(rows):
+            moved = (values[of] - mean[number]) * factor[number] + mean.mean(axis=0)
+            values[of] = moved * real[of][:, :, None]
         changed[stream] = values.astype(np.float32)
-    made = (features.preprocessing or {}) | {"per_speaker": True}
-    return dataclasses.replace(features, **changed, preprocessing=made)
+    preprocessing = (features.preprocessing or {}) | {"per_speaker": True}
+    return dataclasses.replace(features, **changed, preprocessing=preprocessing)
 
 
 def _groups(features, stream, width):
-    """(D,): columns of one number share one spread."""
-    groups, made = np.arange(width), (features.preprocessing or {}).get(stream)
-    if stream == "audio" and made:
-        for name, place in descriptors.columns(AudioConfig(**made)).items():
+    """(D,): columns with the same number share a standard deviation."""
+    groups, config = np.arange(width), (features.preprocessing or {}).get(stream)
+    if stream == "audio" and config:
+        for name, place in descriptors.columns(AudioConfig(**config)).items():
             if name != "prosody":
                 groups[place] = place.start
     return groups
 
 
-def _spread(steps, groups):
-    variance = steps.var(axis=0, dtype=float)
+def _std(frames, groups):
+    variance = frames.var(axis=0, dtype=float)
     return np.sqrt(np.array([variance[groups == group].mean() for group in groups]))

@@ -1,6 +1,7 @@
-"""Numbers only: from a table of predictions to accuracy, UAR, macro F1 and the confusion matrix (thesis 3.5).
+"""Accuracy, UAR, macro F1 and the confusion matrix of a table of predictions (thesis 3.5).
 
-python -m helpers.evaluation runs/demo      prints the table of the results there
+`predictions` is a DataFrame as in a `CVResult`, one row a test clip, with the int columns label, prediction and fold;
+`classes` are the emotions' names.
 """
 
 import numpy as np
@@ -10,29 +11,22 @@ def confusion(predictions, classes):
     """Confusion matrix: int (C, C), rows true, columns predicted (thesis 3.5.2)."""
     from sklearn.metrics import confusion_matrix
 
-    labels = list(range(len(classes)))
-    return confusion_matrix(predictions.label, predictions.prediction, labels=labels)
+    return confusion_matrix(predictions.label, predictions.prediction, labels=list(range(len(classes))))
 
 
 def summarise(predictions, classes, **about):
-    """Numbers of a cross-validation.
-
-    Args:
-        predictions: DataFrame with int columns label, prediction, fold; one row a test clip.
-        classes: the emotions' names.
-        about: more to keep beside the numbers, such as protocol.
+    """Computes the summary of a cross-validation; `about` is kept with it, such as protocol.
 
     Returns:
-        dict: average, best, lowest, std (population) of the folds' accuracies; n, folds, uar, macro_f1, accuracy,
-        chance over all clips; per_class recall; fold_accuracy.
+        dict: average, best, lowest, std (population) of the folds' accuracies; over all clips n, folds, accuracy, uar,
+        macro_f1, and chance, the accuracy of the majority-class baseline; per_class recall; fold_accuracy.
     """
     from sklearn.metrics import f1_score, recall_score
 
     label, prediction = predictions.label.to_numpy(), predictions.prediction.to_numpy()
     present = np.unique(label)
-    correct = (label == prediction).astype(float)
-    fold = predictions.fold.to_numpy()
-    accuracies = np.array([correct[fold == k].mean() for k in np.unique(fold)])
+    correct = predictions.label == predictions.prediction
+    accuracies = correct.groupby(predictions.fold).mean().to_numpy()
     recalls = recall_score(label, prediction, labels=present, average=None, zero_division=0)
     return {
         "average": float(accuracies.mean()),
@@ -52,13 +46,10 @@ def summarise(predictions, classes, **about):
 
 
 def best_fold(predictions):
-    """The fold with the highest accuracy, which is what the thesis' figures 4.1 to 4.3 show.
-
-    Args:
-        predictions: DataFrame with label, prediction, fold.
+    """The fold with the highest accuracy, which the thesis' figures 4.1 to 4.3 show; the first of equals.
 
     Returns:
-        (k, accuracy, rows): its number, its accuracy between 0 and 1, its predictions. The first of equals.
+        (k, accuracy, rows): its number, its accuracy between 0 and 1, its predictions.
     """
     accuracy = (predictions.label == predictions.prediction).groupby(predictions.fold).mean()
     k = accuracy.idxmax()
@@ -66,33 +57,32 @@ def best_fold(predictions):
 
 
 def most_confident_wrong(predictions, classes, n=5):
-    """The wrong answers that were given with the greatest probability, worst first: the clips to look at.
+    """At most n wrong predictions with the highest confidence: the clips to look at.
 
     Args:
-        predictions: DataFrame with clip_id, actor, label, prediction and the probabilities p_<emotion> ….
-        classes: the emotions' names.
-        n: how many at the most.
+        predictions: with clip_id, actor and the probabilities p_<emotion> … too.
 
     Returns:
-        DataFrame clip_id actor true said confidence; without rows where every answer is right.
+        DataFrame clip_id actor true predicted confidence, most confident first; empty where every prediction is right.
     """
     wrong = predictions[predictions.label != predictions.prediction]
-    found = wrong[["clip_id", "actor"]].copy()
+    rows = wrong[["clip_id", "actor"]].copy()
     for name, column in (("true", "label"), ("predicted", "prediction")):
-        found[name] = [classes[number] for number in wrong[column]]
-    found["confidence"] = wrong[[f"p_{name}" for name in classes]].max(axis=1)
-    return found.nlargest(n, "confidence").reset_index(drop=True)
+        rows[name] = [classes[number] for number in wrong[column]]
+    rows["confidence"] = wrong[[f"p_{name}" for name in classes]].max(axis=1)
+    return rows.nlargest(n, "confidence").reset_index(drop=True)
 
 
 def table(summaries):
-    """The printed table: one row a system.
+    """The results table: one row a system.
 
     Args:
         summaries: {name: summary dict}.
 
     Returns:
-        DataFrame of percentages: average, best, lowest, std, UAR, macro F1, chance, the accuracy's 95 % interval (over
-        clips, or over actors where the test people were never met); and clips, folds, protocol, trained parameters.
+        DataFrame of percentages: average, best, lowest, std, UAR, macro F1, chance (majority-class baseline), the
+        accuracy's 95 % interval (over clips, or over actors in a speaker-independent protocol); and clips, folds,
+        protocol, parameters.
     """
     import pandas as pd
 
@@ -100,23 +90,10 @@ def table(summaries):
     for name, summary in summaries.items():
         columns = ("average", "best", "lowest", "std", "uar", "macro_f1", "chance")
         rows[name] = {c: round(100 * summary[c], 2) if c in summary else float("nan") for c in columns}
-        low, high = summary.get("accuracy_interval", (float("nan"),) * 2)
-        rows[name]["95 % interval"] = f"{100 * low:.1f} to {100 * high:.1f}" if low == low else ""
+        rows[name]["95 % interval"] = ""
+        if "accuracy_interval" in summary:
+            rows[name]["95 % interval"] = "{:.1f} to {:.1f}".format(*(100 * x for x in summary["accuracy_interval"]))
         rows[name] |= {c: summary.get(c, "") for c in ("n", "folds", "protocol")}
         rows[name]["parameters"] = f"{summary['parameters']:,}" if summary.get("parameters") else ""
-    return pd.DataFrame.from_dict(rows, orient="index").rename(
-        columns={"uar": "UAR", "macro_f1": "macro F1", "n": "clips"}
-    )
-
-
-def main(folder):
-    """Prints the table of the summaries below `folder`, and which figures lie there."""
-    import json
-    import pathlib
-
-    folder = pathlib.Path(folder)
-    paths = sorted(folder.glob("*/summary.json"))
-    if not paths:
-        raise SystemExit(f"no summary.json below {folder}; run the notebooks first")
-    print(table({path.parent.name: json.loads(path.read_text()) for path in paths}).to_string())
-    print("\naccuracies in per cent · figures: " + ", ".join(str(p) for p in sorted(folder.glob("*.png"))))
+    names = {"uar": "UAR", "macro_f1": "macro F1", "n": "clips"}
+    return pd.DataFrame.from_dict(rows, orient="index").rename(columns=names)

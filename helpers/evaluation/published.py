@@ -1,4 +1,4 @@
-"""What the thesis and others report on RAVDESS speech, each number with its protocol. Accuracies between 0 and 1."""
+"""Results of the thesis and of others on RAVDESS speech, each with its protocol. Accuracies between 0 and 1."""
 
 # Tables 4.2, 4.4 and 4.5: average, best, lowest and standard deviation of ten random folds.
 THESIS = {
@@ -8,16 +8,9 @@ THESIS = {
 }
 
 
-def _rows(*rows):
-    return [
-        {"layers": layers, "units": units, "batch_norm": norm, "attention": "none", "thesis": accuracy}
-        for layers, units, norm, accuracy in rows
-    ]
-
-
 # The ablations, as `ablation.run` takes them: GRU layers, units, batch normalisation; none has attention. The thesis
 # does not say which clips these accuracies are of; its section 4.3 says "the best accuracy of 10 fold".
-TABLE_4_1 = _rows(
+_TABLE_4_1 = (
     (1, 256, True, 0.78),
     (3, 256, True, 0.74),
     (1, 512, False, 0.76),
@@ -27,7 +20,7 @@ TABLE_4_1 = _rows(
     (1, 1024, False, 0.77),
     (1, 1024, True, 0.77),
 )
-TABLE_4_3 = _rows(
+_TABLE_4_3 = (
     (1, 256, False, 0.69),
     (1, 256, True, 0.75),
     (3, 256, False, 0.75),
@@ -35,10 +28,14 @@ TABLE_4_3 = _rows(
     (3, 512, False, 0.75),
     (1, 512, True, 0.79),
 )
+TABLE_4_1, TABLE_4_3 = (
+    [dict(zip(("layers", "units", "batch_norm", "thesis"), row), attention="none") for row in rows]
+    for rows in (_TABLE_4_1, _TABLE_4_3)
+)
 
-_RANDOM, _ACTOR = "random folds, actors on both sides", "actors never met"
-# Table 4.6, and what it leaves out: numbers that can only be compared within one protocol. (who, streams, accuracy,
-# protocol, details)
+_RANDOM, _ACTOR = "random folds, speaker-dependent", "speaker-independent"
+# Table 4.6, and what it leaves out; results can only be compared within one protocol.
+# (who, modality, accuracy, protocol, details)
 _OTHERS = (
     ("thesis: Song 2021", "audio", 0.7652, _RANDOM, "10 folds, average (best 81.25)"),
     ("thesis: Song 2021", "video", 0.7819, _RANDOM, "10 folds, average (best 83.33)"),
@@ -48,37 +45,36 @@ _OTHERS = (
     ("VGGFace + MFCC fusion", "audio + video", 0.9583, _RANDOM, "the same model has 48.06 leaving one actor out"),
     ("XLS-R + logistic regression", "audio", 0.819, _ACTOR, "one actor left out at a time"),
     ("Luna-Jiménez et al. 2022", "audio", 0.8182, _ACTOR, "luna2022"),
-    ("ComParE features", "audio", 0.636, _ACTOR, "made by hand"),
-    ("LSTM with soft attention", "audio", 0.623, _ACTOR, "features made by hand"),
+    ("ComParE features", "audio", 0.636, _ACTOR, "hand-crafted"),
+    ("LSTM with soft attention", "audio", 0.623, _ACTOR, "hand-crafted features"),
     ("Chumachenko et al. 2022", "video", 0.7492, _ACTOR, ""),
     ("EMO-AffectNet", "video", 0.658, _ACTOR, ""),
     ("Luna-Jiménez et al. 2022", "video", 0.6213, _ACTOR, "luna2022"),
     ("Luna-Jiménez et al. 2022", "audio + video", 0.8670, _ACTOR, "luna2022"),
-    ("people, as the thesis quotes them", "audio", 0.62, "listening, nothing learnt", ""),
-    ("people, as the thesis quotes them", "video", 0.72, "watching, nothing learnt", ""),
+    ("human raters, as the thesis quotes them", "audio", 0.62, "human raters", ""),
+    ("human raters, as the thesis quotes them", "video", 0.72, "human raters", ""),
 )
 
 
 def table(own=None):
-    """Table 4.6 with protocols: published accuracies, one's own results in the same columns on top.
+    """Table 4.6 with protocols: published accuracies and one's own results in the same columns.
 
     Args:
-        own: {name: summary dict}, of `CVResult.summary`.
+        own: {name: summary dict}, as `CVResult.summary` gives it.
 
     Returns:
-        DataFrame: who, streams, accuracy (per cent), protocol, details; grouped by protocol, best first within one.
+        DataFrame who, accuracy (per cent), details, by protocol and modality, best first within one.
     """
     import pandas as pd
 
     rows = []
     for name, summary in (own or {}).items():
         protocol = _RANDOM if summary["protocol"] == "random" else _ACTOR
-        streams = {"fusion": "audio + video"}.get(summary["model"], summary["model"])
+        modality = "audio + video" if summary["model"] == "fusion" else summary["model"]
         details = f"{summary['protocol']}, {summary['folds']} folds, average"
-        rows.append((f"here: {name}", streams, summary["average"], protocol, details))
-    found = pd.DataFrame(rows + list(_OTHERS), columns=["who", "streams", "accuracy", "protocol", "details"])
-    found["accuracy"] = (100 * found.accuracy).round(2)
-    order = {_RANDOM: 0, _ACTOR: 1}
-    found["order"] = found.protocol.map(order).fillna(2)
-    found = found.sort_values(["order", "streams", "accuracy"], ascending=[True, True, False], kind="stable")
-    return found.drop(columns="order").set_index(["protocol", "streams"])
+        rows.append((f"here: {name}", modality, summary["average"], protocol, details))
+    results = pd.DataFrame([*rows, *_OTHERS], columns=["who", "modality", "accuracy", "protocol", "details"])
+    results["accuracy"] = (100 * results.accuracy).round(2)
+    results["order"] = results.protocol.map({_RANDOM: 0, _ACTOR: 1}).fillna(2)
+    results = results.sort_values(["order", "modality", "accuracy"], ascending=[True, True, False], kind="stable")
+    return results.drop(columns="order").set_index(["protocol", "modality"])

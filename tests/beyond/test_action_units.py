@@ -35,7 +35,7 @@ def test_a_wrong_file_is_refused_by_name(tmp_path, text, words):
         action_units.read(tmp_path / "au.csv", TABLE)
 
 
-def test_action_units_stand_beside_the_sound_as_a_stream_of_one_step():
+def test_action_units_become_a_video_of_one_step():
     features = FeatureSet(
         clip_id=np.array(["a", "b"]),
         label=np.array([0, 1]),
@@ -45,6 +45,6 @@ def test_action_units_stand_beside_the_sound_as_a_stream_of_one_step():
         audio_length=np.array([3, 2], "int32"),
         preprocessing={"audio": {"n_mfcc": 13}, "video": {"fps": 7.5}, "vgg16": "random"},
     )
-    found = action_units.beside(features, np.arange(8.0).reshape(2, 4))
-    assert found.video.shape == (2, 1, 4) and found.video_length.tolist() == [1, 1] and found.video[1, 0, 0] == 4
-    assert found.preprocessing == {"audio": {"n_mfcc": 13}} and found.streams == ("video", "audio")
+    joint = action_units.as_video(features, np.arange(8.0).reshape(2, 4))
+    assert joint.video.shape == (2, 1, 4) and joint.video_length.tolist() == [1, 1] and joint.video[1, 0, 0] == 4
+    assert joint.preprocessing == {"audio": {"n_mfcc": 13}} and joint.streams == ("video", "audio")

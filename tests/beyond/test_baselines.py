@@ -8,8 +8,8 @@ from helpers.data import ravdess
 
 @pytest.fixture(scope="module")
 def crowd():
-    """Twelve actors, each emotion four times, and two streams: each knows half of the emotions' names, and everyone
-    has a voice and a face of their own."""
+    """Twelve actors, each emotion four times, and two modalities: each tells half of the emotions apart, and every
+    speaker has a voice and a face of their own."""
     rng, rows = np.random.default_rng(0), []
     for actor in range(1, 13):
         rows += [(f"{actor}-{label}-{n}", actor, label) for label in range(8) for n in range(4)]
@@ -22,18 +22,18 @@ def crowd():
     return table, streams
 
 
-def answers(streams, table, folds=3):
-    """Each stream's result and, joined late, their "fusion"."""
+def predictions(streams, table, folds=3):
+    """Each modality's result and their late fusion."""
     results = {name: baselines.cross_validate(values, table, "actor", folds) for name, values in streams.items()}
     return results | {"fusion": ensemble.combine(list(results.values()))}
 
 
-def test_the_fusion_is_better_than_either_stream_and_better_still_person_by_person(crowd):
+def test_the_fusion_is_better_than_either_modality_and_better_still_with_per_speaker_normalisation(crowd):
     table, streams = crowd
     uar = {}
     for person in (False, True):
-        rows = {name: speaker_normalisation.rows(x, table.actor) if person else x for name, x in streams.items()}
-        uar[person] = {name: result.summary()["uar"] for name, result in answers(rows, table).items()}
+        rows = {name: speaker_normalisation.z_scores(x, table.actor) if person else x for name, x in streams.items()}
+        uar[person] = {name: result.summary()["uar"] for name, result in predictions(rows, table).items()}
     assert (
         uar[True]["fusion"] > 0.9 > max(uar[True]["video"], uar[True]["audio"])
         and uar[True]["fusion"] > uar[False]["fusion"]
@@ -51,9 +51,9 @@ def test_a_result_is_like_any_other_cross_validations(crowd):
     assert result.summary()["protocol"] == "random" and result.summary()["n"] == len(table)
 
 
-def test_each_version_of_a_clip_is_learnt_from_and_its_answer_is_their_mean(crowd):
+def test_a_classifier_trains_on_each_version_of_a_clip_and_predicts_their_mean(crowd):
     table, streams = crowd
-    rows, random = speaker_normalisation.rows(streams["audio"], table.actor), np.random.default_rng(1)
+    rows, random = speaker_normalisation.z_scores(streams["audio"], table.actor), np.random.default_rng(1)
     versions = np.stack([rows + random.normal(0, 1, rows.shape) for _ in range(4)], axis=1)
     uar = {
         name: baselines.cross_validate(rows, table, "actor", 3).summary()["uar"]
@@ -68,31 +68,31 @@ def test_each_version_of_a_clip_is_learnt_from_and_its_answer_is_their_mean(crow
     assert (plain.prediction == thrice.prediction).mean() > 0.98
 
 
-def test_a_discriminant_learns_from_fewer_clips_than_numbers(crowd):
+def test_lda_learns_from_fewer_clips_than_features(crowd):
     table, streams = crowd
     noise = np.random.default_rng(2).normal(size=(len(table), 500))
-    rows = np.concatenate([*people_rows(streams, table), noise], axis=1)
+    rows = np.concatenate([*normalised_rows(streams, table), noise], axis=1)
     result = baselines.cross_validate(rows, table, "actor", 3, classifier=baselines.lda(0.5))
-    assert result.summary()["uar"] > 0.5  # chance 0.125
+    assert result.summary()["uar"] > 0.5  # 1/8 at random
 
 
-def people_rows(streams, table):
-    return [speaker_normalisation.rows(values, table.actor) for values in streams.values()]
+def normalised_rows(streams, table):
+    return [speaker_normalisation.z_scores(values, table.actor) for values in streams.values()]
 
 
-def test_a_clip_measured_against_the_person_it_sounds_like_is_answered_better_and_its_actor_is_never_looked_at(crowd):
+def test_speaker_identification_helps_and_never_looks_at_a_test_clips_actor(crowd):
     table, streams = crowd
     options = {"protocol": "random", "n_folds": 4, "classifier": baselines.lda()}
     plain = baselines.cross_validate(streams["audio"], table, **options).summary()["uar"]
-    known = baselines.cross_validate(streams["audio"], table, identify_speaker=True, **options)
-    assert known.summary()["uar"] > plain + 0.05 and known.summary()["identified"] > 0.9
-    test = (known.predictions.fold == 1).to_numpy()
-    strangers = table.assign(actor=np.where(test, 99, table.actor))
-    again = baselines.cross_validate(streams["audio"], strangers, identify_speaker=True, **options).predictions
-    assert (again.prediction[test] == known.predictions.prediction[test]).all()
+    identified = baselines.cross_validate(streams["audio"], table, identify_speaker=True, **options)
+    assert identified.summary()["uar"] > plain + 0.05 and identified.summary()["identified"] > 0.9
+    test = (identified.predictions.fold == 1).to_numpy()
+    unknown = table.assign(actor=np.where(test, 99, table.actor))
+    again = baselines.cross_validate(streams["audio"], unknown, identify_speaker=True, **options).predictions
+    assert (again.prediction[test] == identified.predictions.prediction[test]).all()
 
 
-def test_the_labels_of_the_test_fold_change_no_answer_in_it(crowd):
+def test_the_labels_of_the_test_fold_change_no_prediction_in_it(crowd):
     table, streams = crowd
     before = baselines.cross_validate(streams["audio"], table, "actor", 3).predictions
     test = (before.fold == 1).to_numpy()

@@ -13,7 +13,7 @@ TRAIN = TrainConfig(epochs=15, batch_size=8, learning_rate=0.02)
 
 
 def data_set(classes, seed, steps=5, **changes):
-    """Clips whose average tells the emotions apart, in any data set and under any number."""
+    """Clips whose mean tells the emotions apart in every data set."""
     rng = np.random.default_rng(seed)
     label = np.arange(36) % len(classes)
     means = {"calm": 0, "happy": 3, "sad": -3, "bored": 6}
@@ -43,13 +43,13 @@ def test_the_emotions_both_have_are_kept_and_mean_the_same(both):
     assert len(train) == len(test) == 24
 
 
-def test_two_people_of_one_number_stay_two_and_no_clip_is_taken_for_another(both):
+def test_two_actors_with_one_number_stay_two_and_so_do_two_clips_with_one_name(both):
     features, [(train, test)] = cross_corpus.joined(*both)
     assert not set(features.actor[train]) & set(features.actor[test])
     assert len(set(features.clip_id)) == 48
 
 
-def test_what_one_data_set_taught_is_tested_on_every_clip_of_the_other(both, tmp_path):
+def test_a_model_of_one_data_set_is_tested_on_every_clip_of_the_other(both, tmp_path):
     result = cross_corpus.cross_validate(
         *both, "audio", audio=TINY, train=TRAIN, out=tmp_path / "cross-corpus", progress=False
     )
@@ -71,16 +71,16 @@ def test_the_other_way_round_is_another_run(both, tmp_path):
 
 
 def test_data_sets_that_do_not_go_together_are_refused(both):
-    known, other = both
+    source, target = both
     with pytest.raises(ValueError, match="share 1 emotions"):
-        cross_corpus.joined(known, data_set(("bored", "sad"), 2))
+        cross_corpus.joined(source, data_set(("bored", "sad"), 2))
     with pytest.raises(ValueError, match="made in two ways"):
-        cross_corpus.joined(known, dataclasses.replace(other, preprocessing={"audio": {"n_mfcc": 2}}))
+        cross_corpus.joined(source, dataclasses.replace(target, preprocessing={"audio": {"n_mfcc": 2}}))
     video = dataclasses.replace(
-        other, video=other.audio, video_length=other.audio_length, audio=None, audio_length=None
+        target, video=target.audio, video_length=target.audio_length, audio=None, audio_length=None
     )
     with pytest.raises(ValueError, match="one data set has audio alone and the other video alone"):
-        cross_corpus.joined(known, video)
+        cross_corpus.joined(source, video)
 
 
 def test_folds_of_ones_own_are_trained_as_given_and_checked_like_any(both, tmp_path):

@@ -3,6 +3,7 @@ import pathlib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import softmax
 
 from helpers.beyond import ensemble
 from helpers.training.cross_validation import CVResult
@@ -11,11 +12,10 @@ CLASSES = ("calm", "happy", "sad")
 
 
 def result(seed, right=0.6, confident=1.0, n=300, model="audio"):
-    """Answers that are right now and then, by chance of their own; `sure` multiplies their confidence."""
+    """Predictions that are right at random; `confident` sharpens their probabilities."""
     rng, label = np.random.default_rng(seed), np.arange(n) % 3
     scores = rng.normal(size=(n, 3)) + np.eye(3)[label] * 2 * right
-    powers = np.exp(confident * scores)
-    probabilities = powers / powers.sum(axis=1, keepdims=True)
+    probabilities = softmax(confident * scores, axis=1)
     rows = pd.DataFrame({"clip_id": [f"clip{i:03}" for i in range(n)], "actor": np.arange(n) // 3 % 10, "label": label})
     rows["prediction"], rows["fold"] = probabilities.argmax(axis=1), np.arange(n) // 3 % 5 + 1
     rows = rows.assign(**{f"p_{name}": probabilities[:, k] for k, name in enumerate(CLASSES)})
@@ -27,39 +27,39 @@ def accuracy(found):
     return (found.predictions.label == found.predictions.prediction).mean()
 
 
-def test_witnesses_who_err_apart_are_better_together():
+def test_models_with_different_errors_are_better_together():
     parts = [result(seed) for seed in range(4)]
     assert accuracy(ensemble.combine(parts)) > max(map(accuracy, parts)) + 0.05
 
 
-def test_one_that_is_too_sure_of_itself_does_not_drown_the_others():
+def test_an_overconfident_model_does_not_drown_the_others():
     calm, loud = result(0, right=1.2), result(1, right=0.2, confident=30)
     together = accuracy(ensemble.combine([calm, loud]))
-    plain = np.log(chances_of(calm)) + np.log(np.maximum(chances_of(loud), 1e-12))
+    plain = np.log(probabilities_of(calm)) + np.log(np.maximum(probabilities_of(loud), 1e-12))
     drowned = (plain.argmax(axis=1) == calm.predictions.sort_values("clip_id").label).mean()
     assert together > drowned + 0.2 and together > accuracy(calm) - 0.03
     assert together == accuracy(ensemble.combine([loud, calm])), "nor does their order"
 
 
-def test_who_says_the_same_twice_counts_once():
+def test_a_model_given_twice_counts_once():
     one, other = result(0), result(1)
     columns = [f"p_{name}" for name in CLASSES]
     once, twice = (ensemble.combine(parts).predictions[columns] for parts in ([one, other], [one, one, one, other]))
     assert np.allclose(once, twice, atol=0.01)
 
 
-def test_a_model_that_knows_nothing_is_left_out_and_one_fold_alone_leaves_all_alike():
+def test_a_useless_model_gets_no_weight_and_with_one_fold_weights_are_equal():
     blind = result(1, right=0)
-    assert ensemble.combine([result(0), blind]).summary()["powers"][1] < 0.1
+    assert ensemble.combine([result(0), blind]).summary()["pooling_weights"][1] < 0.1
     parts = [result(0), result(1)]
     for part in parts:
         part.predictions["fold"] = 1
-    assert ensemble.combine(parts).summary()["powers"] == [0.5, 0.5]
+    assert ensemble.combine(parts).summary()["pooling_weights"] == [0.5, 0.5]
 
 
-def test_powers_that_are_not_fitted_are_all_alike():
+def test_weights_that_are_not_fitted_are_equal():
     parts = [result(0), result(1, right=0)]
-    assert ensemble.combine(parts, fit=False).summary()["powers"] == [0.5, 0.5]
+    assert ensemble.combine(parts, fit=False).summary()["pooling_weights"] == [0.5, 0.5]
     assert accuracy(ensemble.combine(parts)) > accuracy(ensemble.combine(parts, fit=False)) + 0.05
 
 
@@ -79,7 +79,7 @@ def test_a_folds_own_test_clips_decide_nothing_about_it():
     assert not np.allclose(before[before.fold != 3][columns], after[after.fold != 3][columns], atol=1e-6)
 
 
-def chances_of(part):
+def probabilities_of(part):
     return part.predictions.sort_values("clip_id")[[f"p_{name}" for name in CLASSES]].to_numpy()
 
 
@@ -90,7 +90,7 @@ def vars_of(part):
 def test_the_summary_says_what_was_combined():
     found = ensemble.combine([result(0), result(1, model="video")], "late fusion")
     summary = found.summary()
-    assert len(summary["powers"]) == 2 and all(power > 0 for power in summary["powers"])
+    assert len(summary["pooling_weights"]) == 2 and all(weight > 0 for weight in summary["pooling_weights"])
     assert (summary["model"], summary["combined"], summary["n"]) == ("late fusion", ["audio", "video"], 300)
     assert np.allclose(found.predictions[[f"p_{name}" for name in CLASSES]].sum(axis=1), 1)
 

@@ -4,8 +4,8 @@ import pytest
 from helpers.audio import descriptors
 from helpers.beyond import speaker_normalisation
 from helpers.config import AudioConfig, SubsystemConfig, TrainConfig
-from helpers.features import clip
 from helpers.features.feature_set import FeatureSet
+from helpers.predict import predictor
 from helpers.training import cross_validation
 
 AUDIO = AudioConfig(n_mfcc=4, n_mels=8, prosody=True)
@@ -13,7 +13,7 @@ AUDIO = AudioConfig(n_mfcc=4, n_mels=8, prosody=True)
 
 @pytest.fixture
 def features():
-    """Four people, each louder and livelier than the one before; two clips of each, of six and four steps."""
+    """Four speakers, each louder and livelier than the one before; two clips of each, of six and four steps."""
     rng, actor = np.random.default_rng(0), np.repeat(np.arange(4), 4)
     audio = rng.normal(size=(16, 6, descriptors.width(AUDIO))) * (1 + actor[:, None, None]) + 5 * actor[:, None, None]
     length = np.tile([6, 4], 8).astype("int32")
@@ -29,33 +29,33 @@ def features():
     )
 
 
-def test_each_persons_rows_have_mean_0_and_spread_1():
-    person = np.repeat([3, 9], 20)
-    values = np.random.default_rng(0).normal(size=(40, 3)) * person[:, None] + person[:, None]
-    found = speaker_normalisation.rows(values, person)
+def test_each_speakers_rows_have_mean_0_and_standard_deviation_1():
+    speaker = np.repeat([3, 9], 20)
+    values = np.random.default_rng(0).normal(size=(40, 3)) * speaker[:, None] + speaker[:, None]
+    found = speaker_normalisation.z_scores(values, speaker)
     for who in (3, 9):
-        assert np.allclose(found[person == who].mean(axis=0), 0)
-        assert np.allclose(found[person == who].std(axis=0), 1, atol=0.01)
-    assert np.isfinite(speaker_normalisation.rows(np.ones((4, 2)), [1, 1, 2, 2])).all(), (
+        assert np.allclose(found[speaker == who].mean(axis=0), 0)
+        assert np.allclose(found[speaker == who].std(axis=0), 1, atol=0.01)
+    assert np.isfinite(speaker_normalisation.z_scores(np.ones((4, 2)), [1, 1, 2, 2])).all(), (
         "what never changes is no trouble"
     )
 
 
-def test_rows_are_measured_against_other_rows_of_the_same_people():
-    known, asked = np.array([[0.0], [2.0], [10.0], [30.0]]), np.array([[3.0], [3.0]])
-    found = speaker_normalisation.rows(asked, [1, 2], of=(known, [1, 1, 2, 2]))
+def test_rows_are_normalised_by_other_rows_of_the_same_speakers():
+    train, test = np.array([[0.0], [2.0], [10.0], [30.0]]), np.array([[3.0], [3.0]])
+    found = speaker_normalisation.z_scores(test, [1, 2], reference=(train, [1, 1, 2, 2]))
     assert np.allclose(found.ravel(), [2, -1.7], atol=0.03)
 
 
-def test_everyone_is_moved_to_the_average_persons_mean_and_spread(features):
+def test_every_speaker_is_moved_to_the_average_speakers_mean_and_standard_deviation(features):
     found = speaker_normalisation.normalised(features)
     there = np.arange(6)[None] < features.audio_length[:, None]
     means = np.array(
         [found.audio[features.actor == who][there[features.actor == who]].mean(axis=0) for who in range(4)]
     )
     assert np.allclose(means, means[0], atol=1e-3) and (found.audio[~there] == 0).all()
-    spreads = [found.audio[features.actor == who][there[features.actor == who]][:, :4].std() for who in range(4)]
-    assert np.allclose(spreads, spreads[0], rtol=0.02)
+    deviations = [found.audio[features.actor == who][there[features.actor == who]][:, :4].std() for who in range(4)]
+    assert np.allclose(deviations, deviations[0], rtol=0.02)
 
 
 def test_cepstra_keep_their_proportions(features):
@@ -65,15 +65,11 @@ def test_cepstra_keep_their_proportions(features):
     assert np.allclose(ratio, ratio[0, 0], rtol=1e-3)
 
 
-def test_a_model_trained_person_by_person_refuses_to_answer_one_clip(features, tmp_path):
+def test_a_model_with_per_speaker_normalisation_refuses_to_predict_one_clip(features, tmp_path):
     tiny = SubsystemConfig(units=4, fc_units=4)
     options = {"out": tmp_path / "audio", "train": TrainConfig(epochs=1, batch_size=4), "progress": False}
     result = cross_validation.cross_validate(
         speaker_normalisation.normalised(features), "audio", "actor", 2, audio=tiny, **options
     )
-    from helpers.predict import finished_runs
-
-    with pytest.raises(ValueError, match="trained person by person"):
-        finished_runs.preprocessing(result.out)
-    with pytest.raises(ValueError, match="trained person by person"):
-        clip.Preprocessing.of({"audio": {}, "per_speaker": True})
+    with pytest.raises(ValueError, match="trained with per-speaker normalisation"):
+        predictor.Predictor.load(result.out, fold=1)

@@ -3,6 +3,7 @@ import json
 import pandas as pd
 import pytest
 
+from helpers.evaluation import __main__ as command
 from helpers.evaluation import metrics, published
 
 # Fold 1: three of four right. Fold 2: one of two.
@@ -41,10 +42,10 @@ def test_the_command_prints_the_table_or_says_what_is_missing(tmp_path, capsys):
     (tmp_path / "audio").mkdir()
     numbers = metrics.summarise(PREDICTIONS, ("calm", "happy"), protocol="random")
     (tmp_path / "audio" / "summary.json").write_text(json.dumps(numbers))
-    metrics.main(tmp_path)
+    command.main(tmp_path)
     assert "62.5" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="run the notebooks first"):
-        metrics.main(tmp_path / "nowhere")
+        command.main(tmp_path / "nowhere")
 
 
 def test_the_best_fold_is_the_one_with_most_right_and_comes_with_its_clips():
@@ -52,7 +53,7 @@ def test_the_best_fold_is_the_one_with_most_right_and_comes_with_its_clips():
     assert (k, accuracy) == (1, 0.75) and len(rows) == 4
 
 
-def test_the_most_confident_wrong_answers_come_worst_first_and_say_what_was_said():
+def test_the_most_confident_wrong_predictions_come_first_with_what_was_predicted():
     rows = PREDICTIONS.assign(clip_id=list("abcdef"), actor=1, p_calm=[0.9, 0.8, 0.3, 0.1, 0.7, 0.6])
     rows["p_happy"] = 1 - rows.p_calm
     worst = metrics.most_confident_wrong(rows, ("calm", "happy"))
