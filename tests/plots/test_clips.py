@@ -6,7 +6,7 @@ from helpers.beyond import recipe
 from helpers.config import AudioConfig
 from helpers.plots import charts, clips
 
-SOUND = AudioConfig(**recipe.SOUND)
+SOUND = AudioConfig(**recipe.FEATURES)
 TIMES = np.arange(SOUND.rate) / SOUND.rate
 VOICE = 0.1 * sum(np.sin(2 * np.pi * n * 150 * TIMES) / n for n in range(1, 20))
 
