@@ -1,7 +1,7 @@
 """The notebooks as a reader sees them: a real JupyterLab, driven by a headless Chromium.
 
 `make browser` runs them on the smallest training; LAB_FULL=1 leaves the notebooks their own values, SCREENSHOTS=DIR
-keeps a picture of every figure in its place on the page.
+keeps a screenshot of every figure in its place on the page.
 """
 
 import os
@@ -102,7 +102,7 @@ def browser(server):
 
 
 @pytest.fixture
-def pictures(request, tmp_path):
+def screenshots(request, tmp_path):
     """A folder for what the page looked like."""
     name = request.node.name.split("[")[-1].rstrip("]")
     folder = pathlib.Path(os.environ.get("SCREENSHOTS", tmp_path)) / name
@@ -111,13 +111,13 @@ def pictures(request, tmp_path):
 
 
 @pytest.fixture
-def page(browser, server, pictures):
+def page(browser, server, screenshots):
     """An empty page that sees this server only; kernels it starts end with it."""
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
     page.set_default_timeout(120_000)
     page.route(lambda url: not url.startswith((server, "data:", "blob:")), lambda route: route.abort())
     yield page
-    page.screenshot(path=pictures / "end.png")
+    page.screenshot(path=screenshots / "end.png")
     page.close()
     kernels = f"{server}/api/kernels"
     for kernel in requests.get(kernels, params={"token": TOKEN}).json():
@@ -152,7 +152,7 @@ def outputs(stored, kind):
     return [output for cell in stored.cells for output in cell.get("outputs", []) if output.output_type == kind]
 
 
-def check(page, stored, pictures):
+def check(page, stored, screenshots):
     """No error, every cell computed, every figure to be seen and every clip to be played; the number of figures."""
     assert [f"{error.ename}: {error.evalue}" for error in outputs(stored, "error")] == []
     code = [cell for cell in stored.cells if cell.cell_type == "code"]
@@ -160,28 +160,28 @@ def check(page, stored, pictures):
     figures = page.locator(".jp-OutputArea-output img").all()
     for number, figure in enumerate(figures):
         assert figure.evaluate(VISIBLE), f"figure {number}"
-        page.screenshot(path=pictures / f"{number:02}.png")
+        page.screenshot(path=screenshots / f"{number:02}.png")
     page.wait_for_function(PLAYABLE)
     assert not page.locator(POPUPS).all_inner_texts()
     return len(figures)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_each_notebook_runs_in_jupyterlab_and_shows_its_figures(path, folder, server, page, pictures):
+def test_each_notebook_runs_in_jupyterlab_and_shows_its_figures(path, folder, server, page, screenshots):
     copy = folder / "notebooks" / path.name
     if not os.environ.get("LAB_FULL"):
         small = nbformat.read(copy, as_version=4)
         notebooks.put_in(small, QUICK)
         nbformat.write(small, copy)
     stored = run_all(page, server, copy)
-    shown = check(page, stored, pictures)
+    shown = check(page, stored, screenshots)
     drawn = [o for kind in ("display_data", "execute_result") for o in outputs(stored, kind) if "image/png" in o.data]
     assert shown == len(drawn) > 0
 
 
-def test_a_cell_that_raises_is_found(folder, server, page, pictures):
+def test_a_cell_that_raises_is_found(folder, server, page, screenshots):
     path = folder / "notebooks" / "raises.ipynb"
     cells = [nbformat.v4.new_code_cell(source) for source in ("1 + 1", "1 / 0", "2 + 2")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=nbformat.read(BACKGROUND, 4).metadata), path)
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
-        check(page, run_all(page, server, path), pictures)
+        check(page, run_all(page, server, path), screenshots)

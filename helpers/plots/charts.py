@@ -95,7 +95,7 @@ def systems(summaries, reference=None, ax=None, title=None):
         if reference and name in reference:
             ax.plot(x, 100 * reference[name], "D", color="white", markeredgecolor="black", markersize=7)
     ax.set_xticks(range(len(summaries)), list(summaries))
-    note = "dots: folds · dashed: majority class" + (" · diamond: thesis, on RAVDESS" if reference else "")
+    note = "dots: folds · dashed: majority class" + ("\ndiamond: thesis, on RAVDESS" if reference else "")
     ax.set(ylim=(0, 103), ylabel="accuracy in per cent", title=title or "Average over the folds", xlabel=note)
     return ax
 

@@ -278,7 +278,7 @@ def _card(models, preprocessing, warnings, data):
     kind, model = next(iter(models.items()))
     classes = model.settings["classes"]
     own, made = not data and tuple(classes) != ravdess.EMOTIONS, preprocessing.as_dict()
-    features = {s: ", ".join(f"{n} = {v}" for n, v in made[s].items()) for s in ("video", "audio") if made[s]}
+    features = [(s, ", ".join(f"{n} = {v}" for n, v in made[s].items())) for s in ("video", "audio") if made[s]]
     return _CARD.format(
         kind=kind,
         count=len(classes),
@@ -286,7 +286,7 @@ def _card(models, preprocessing, warnings, data):
         data="The exporter's own clips; their licence is for them to name." if own else _DATA.get(data, data),
         accuracy="\n\n".join(_accuracy(name, each) for name, each in models.items()),
         folds=", ".join(map(str, model.folds)),
-        features="".join(f"\n- {stream}: `{values}`" for stream, values in features.items()),
+        features="".join(f"\n- {stream}: `{values}`" for stream, values in features),
         warnings="".join(f"{sentence}\n\n" for sentence in warnings),
     )
 

@@ -98,8 +98,7 @@ def load_with_subsystems(folder, fold=None):
         (models, preprocessing, warnings): {kind: FoldEnsemble}, the run's own first; Preprocessing; list of sentences.
 
     Raises:
-        FileNotFoundError: no finished cross-validation.
-        ValueError: no such fold, or the networks do not fit the preprocessing.
+        FileNotFoundError, ValueError: no finished run; no such fold, or networks that do not fit the preprocessing.
     """
     folder = pathlib.Path(folder)
     preprocessing, warnings = preprocessing_of(folder), []

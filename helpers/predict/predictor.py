@@ -18,11 +18,8 @@ from helpers.audio import descriptors
 from helpers.data.exclusions import ClipError
 from helpers.features import clip as clip_features
 from helpers.predict import exporting, fold_ensemble, windows
-from helpers.predict.exporting import export
 from helpers.predict.prediction import Part, Prediction, warnings_about
 from helpers.video import backbone, face_detector
-
-__all__ = ["Part", "Prediction", "Predictor", "export"]
 
 
 class Predictor:

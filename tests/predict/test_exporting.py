@@ -26,7 +26,7 @@ ASK_MANY = """
 import json, sys
 sys.meta_path = [finder for finder in sys.meta_path if "editable" not in repr(finder)]  # the installed suite
 try:
-    from helpers import datasets
+    from helpers.data import datasets
 except ImportError:
     from helpers.predict import Predictor
     predictor = Predictor.load(sys.argv[1])
@@ -42,13 +42,13 @@ def clip(tmp_path_factory):
 @pytest.fixture(scope="module")
 def packed(small_runs, tmp_path_factory):
     """An exported fusion with its subsystems."""
-    return predictor.export(small_runs[0] / "fusion", tmp_path_factory.mktemp("packed") / "model.zip", data="synthetic")
+    return exporting.export(small_runs[0] / "fusion", tmp_path_factory.mktemp("packed") / "model.zip", data="synthetic")
 
 
 @pytest.fixture(scope="module")
 def audio(small_runs, tmp_path_factory):
     """An exported audio subsystem, small and quickly read."""
-    return predictor.export(small_runs[0] / "audio", tmp_path_factory.mktemp("audio") / "audio.zip")
+    return exporting.export(small_runs[0] / "audio", tmp_path_factory.mktemp("audio") / "audio.zip")
 
 
 def rewrite(path, to, changes, add=()):
@@ -106,9 +106,9 @@ def demo(clips, feature_set, tmp_path_factory):
 def test_a_demo_model_handed_on_is_as_good_as_its_summary_says_on_both_backends(demo, tmp_path):
     """In a process that has one file, clips without names, and no code that knows of any data set."""
     folder, held = demo
-    training_alone = ("synthetic*", "datasets.py", "features.py", "notebooks.py")
+    training_alone = ("synthetic*", "datasets.py", "own_clips.py", "notebooks.py")
     shutil.copytree(runtime.PROJECT / "helpers", tmp_path / "helpers", ignore=shutil.ignore_patterns(*training_alone))
-    predictor.export(folder, tmp_path / "model.zip", fold=1, data="synthetic")
+    exporting.export(folder, tmp_path / "model.zip", fold=1, data="synthetic")
     names = {f"{number:03d}.mp4": clip_id for number, clip_id in enumerate(held)}
     for name, clip_id in names.items():
         shutil.copy(held[clip_id], tmp_path / name)
@@ -135,11 +135,11 @@ def test_what_is_stored_comes_back_and_the_same_model_gives_the_same_bytes(small
     assert (mine.temperature, mine.threshold, mine.folds) == (other.temperature, other.threshold, other.folds)
     assert mine.settings == other.settings and stored.preprocessing == read.preprocessing
     assert all(np.array_equal(a, b) for a, b in zip(mine.weights[0], other.weights[0]))
-    assert predictor.export(small_runs[0] / "audio", tmp_path / "again.zip").read_bytes() == audio.read_bytes()
+    assert exporting.export(small_runs[0] / "audio", tmp_path / "again.zip").read_bytes() == audio.read_bytes()
 
 
 def test_all_folds_are_packed_where_they_are_asked_for(small_runs, clip, tmp_path):
-    path = predictor.export(small_runs[0] / "audio", tmp_path / "all.zip", fold=None)
+    path = exporting.export(small_runs[0] / "audio", tmp_path / "all.zip", fold=None)
     read, stored = (predictor.Predictor.load(where).predict(clip) for where in (path, small_runs[0] / "audio"))
     assert read.probabilities == pytest.approx(stored.probabilities, abs=1e-6)
     with pytest.raises(ValueError, match="what is in a file was chosen when it was made"):
@@ -148,12 +148,12 @@ def test_all_folds_are_packed_where_they_are_asked_for(small_runs, clip, tmp_pat
 
 def test_a_fusion_alone_is_packed_with_a_warning(small_runs, tmp_path):
     folder = shutil.copytree(small_runs[0] / "fusion", tmp_path / "fusion")
-    read = exporting.read(predictor.export(folder, tmp_path / "model.zip"))
+    read = exporting.read(exporting.export(folder, tmp_path / "model.zip"))
     assert list(read[0]) == ["fusion"] and "No video subsystem was exported" in read[2][0]
 
 
 def test_vgg16_is_packed_where_it_is_asked_for_and_used(small_runs, clip, tmp_path, monkeypatch):
-    path = predictor.export(small_runs[0] / "video", tmp_path / "model.zip", vgg16=True)
+    path = exporting.export(small_runs[0] / "video", tmp_path / "model.zip", vgg16=True)
     assert 20e6 < path.stat().st_size < exporting.LIMIT
     whole = predictor.Predictor.load(small_runs[0] / "video", 1).predict(clip)
     monkeypatch.setattr(predictor.clip_features, "find_vgg16", lambda preprocessing: pytest.fail("it is in the file"))
@@ -163,13 +163,13 @@ def test_vgg16_is_packed_where_it_is_asked_for_and_used(small_runs, clip, tmp_pa
 def test_other_vgg16_weights_than_the_trainings_are_not_packed(small_runs, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting.clip, "find_vgg16", lambda preprocessing: ("a.h5", "They differ."))
     with pytest.raises(ValueError, match="They are not packed"):
-        predictor.export(small_runs[0] / "video", tmp_path / "model.zip", vgg16=True)
+        exporting.export(small_runs[0] / "video", tmp_path / "model.zip", vgg16=True)
 
 
 def test_a_file_over_the_limit_is_not_made(small_runs, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "LIMIT", 1000)
     with pytest.raises(ValueError, match="more than 0: export fewer folds"):
-        predictor.export(small_runs[0] / "audio", tmp_path / "model.zip")
+        exporting.export(small_runs[0] / "audio", tmp_path / "model.zip")
     assert not list(tmp_path.iterdir())
 
 
@@ -183,17 +183,15 @@ def test_the_model_card_tells_data_protocol_accuracy_licence_and_limits(small_ru
     for words in ("protocol `random`", "Synthetic clips", "two sentences", "Not for decisions about people", "Fold 1"):
         assert words in card(packed)
     assert "CC BY-NC-SA 4.0" in card(audio) and "The exporter did not say" in card(audio)
-    own = predictor.export(small_runs[0] / "audio", tmp_path / "own.zip", data="Calls to a bank, not to be shared.")
+    own = exporting.export(small_runs[0] / "audio", tmp_path / "own.zip", data="Calls to a bank, not to be shared.")
     assert "Calls to a bank" in card(own)
-    real = predictor.export(small_runs[0] / "audio", tmp_path / "real.zip", data="ravdess")
+    real = exporting.export(small_runs[0] / "audio", tmp_path / "real.zip", data="ravdess")
     assert "models trained on it inherit that" in card(real)
 
 
 @pytest.mark.parametrize("name", ["../evil.npy", "/etc/passwd", "audio/../../evil.json", "audio/model.pkl", "C:x"])
 def test_a_member_that_does_not_belong_there_is_refused_before_anything_is_read(name, audio, tmp_path):
-    with pytest.raises(
-        ValueError, match=r"a\.zip is no exported model, or was changed since: .* does not belong"
-    ):
+    with pytest.raises(ValueError, match=r"a\.zip is no exported model, or was changed since: .* does not belong"):
         exporting.read(rewrite(audio, tmp_path / "a.zip", {}, [(name, b"1")]))
 
 
