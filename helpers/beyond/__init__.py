@@ -4,14 +4,6 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=[
-        "action_units",
-        "baselines",
-        "cross_corpus",
-        "ensemble",
-        "functionals",
-        "recipe",
-        "robustness",
-        "speaker_normalisation",
-    ],
+    submodules=["action_units", "baselines", "cross_corpus", "ensemble", "functionals", "recipe", "robustness"]
+    + ["speaker_normalisation"],
 )

@@ -36,7 +36,7 @@ def cross_validate(
     classifier, label, actor = classifier or svm(), table.label.to_numpy(), table.actor.to_numpy()
     probabilities, fold_of = np.zeros((len(table), len(ravdess.EMOTIONS))), np.zeros(len(table), dtype=int)
     identified = np.zeros(len(table), dtype=actor.dtype)
-    for number, (train, test) in enumerate(ravdess.folds(table, protocol, n_folds), start=1):
+    for number, (train, test) in enumerate(ravdess.folds(table, protocol, n_folds, seed=0), start=1):
         fold_of[test] = number
         train_values, test_values = values[train], values[test]
         if identify_speaker:

@@ -12,14 +12,14 @@ def joined(source, target):
     """Joins two data sets on the emotions that both have.
 
     Args:
-        source, target: FeatureSet, made with the same configurations.
+        source, target: FeatureSet, made with the same configurations, with at least two emotions in common.
 
     Returns:
         (features, parts): a FeatureSet, in which actors and clips of the target are renamed where both have the same;
         [(rows of the source, rows of the target)], the only fold.
 
     Raises:
-        ValueError: fewer than two emotions in common, no modality in common, or features made in two ways.
+        ValueError: they do not go together; says why.
     """
     classes = tuple(name for name in source.classes if name in target.classes)
     if len(classes) < 2:
@@ -32,29 +32,25 @@ def joined(source, target):
         raise ValueError(f"one data set has {source.streams[0]} alone and the other {target.streams[0]} alone")
     if source.preprocessing != target.preprocessing:
         raise ValueError("the data sets' features were made in two ways: build both with the same configurations")
-    first, second = (_of(features, classes) for features in (source, target))
+    parts = []
+    for features in (source, target):
+        kept = features.subset(np.isin(np.array(features.classes)[features.label], classes))
+        label = np.array([classes.index(kept.classes[number]) for number in kept.label])
+        parts.append(dataclasses.replace(kept, label=label, classes=classes))
+    first, second = parts
     if np.isin(first.clip_id, second.clip_id).any():
         second = dataclasses.replace(second, clip_id=np.array([f"other-{name}" for name in second.clip_id]))
     if np.isin(first.actor, second.actor).any():
         second = dataclasses.replace(second, actor=second.actor + first.actor.max() + 1)
-    lengths = [f"{stream}_length" for stream in streams]
-    names = ("clip_id", "label", "actor", *lengths)
+    names = ["clip_id", "label", "actor"] + [f"{stream}_length" for stream in streams]
     fields = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in names}
     for stream in streams:
-        arrays = [np.asarray(getattr(part, stream)[:]) for part in (first, second)]
+        arrays = [np.asarray(getattr(part, stream)[:]) for part in parts]
         longest = max(array.shape[1] for array in arrays)
         fields[stream] = np.concatenate([np.pad(a, ((0, 0), (0, longest - a.shape[1]), (0, 0))) for a in arrays])
     rows = np.arange(len(first) + len(second))
     features = FeatureSet(classes=classes, preprocessing=source.preprocessing, **fields)
     return features, [(rows[: len(first)], rows[len(first) :])]
-
-
-def _of(features, classes):
-    """The clips of the given emotions, labelled by their places in `classes`."""
-    names = np.array(features.classes)[features.label]
-    kept = features.subset(np.isin(names, classes))
-    label = np.array([classes.index(features.classes[label]) for label in kept.label])
-    return dataclasses.replace(kept, label=label, classes=classes)
 
 
 def cross_validate(source, target, model="fusion", **options):

@@ -45,19 +45,17 @@ _ROWS = {
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """One row of the ablation, by its name."""
+    """One row of the ablation."""
 
-    name: str
     features: AudioConfig
     network: SubsystemConfig
     train: TrainConfig
 
 
 def ablation():
-    """{name: Experiment}: the full model, and the full model with one change each."""
+    """{name: Experiment}: the full model, and with one change each."""
     return {
         name: Experiment(
-            name,
             AudioConfig(**FEATURES | features),
             SubsystemConfig.audio(**NETWORK | network),
             TrainConfig(**TRAINING | AUGMENTATION | train),

@@ -37,15 +37,17 @@ def corrupted(features, clips, config, vgg16=None, snrs=SNRS):
         corruptions[f"white noise, SNR {snr} dB"] = inputs | audio
     if features.video_length.max() > 1:
         corruptions["half of the frames black"] = inputs | {"video": _black(inputs, vgg16)}
-    return corruptions | {f"without {stream}": without(inputs, stream) for stream in ("video", "audio")}
+    for stream in ("video", "audio"):
+        absent = {name: np.zeros_like(inputs[name]) for name in (stream, f"{stream}_length")}
+        corruptions[f"without {stream}"] = inputs | absent
+    return corruptions
 
 
 def table(run, features, corruptions):
     """Accuracy of a finished fusion under each corruption.
 
     Args:
-        run: folder of the finished `training.cross_validate`.
-        features: FeatureSet it was trained on.
+        run: folder of the finished `training.cross_validate` on `features`.
         corruptions: as `corrupted` gives them, "none" first.
 
     Returns:
@@ -77,11 +79,6 @@ def predictions(run, features, inputs):
         probabilities = model.predict({name: values[rows] for name, values in inputs.items()}, batch_size=64, verbose=0)
         parts.append(part.assign(prediction=np.asarray(probabilities).argmax(axis=1)))
     return pd.concat(parts, ignore_index=True)
-
-
-def without(inputs, stream):
-    """The inputs with a modality missing: all zeros, of length 0."""
-    return inputs | {name: np.zeros_like(inputs[name]) for name in (stream, f"{stream}_length")}
 
 
 def noise(samples, snr, seed=0):

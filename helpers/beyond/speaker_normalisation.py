@@ -43,34 +43,22 @@ def normalised(features):
     Returns:
         FeatureSet with `per_speaker` in its `preprocessing`: its models cannot predict a single clip.
     """
-    changed = {}
+    preprocessing, changed = features.preprocessing or {}, {}
     for stream in features.streams:
         values, length = np.array(getattr(features, stream)[:]), getattr(features, f"{stream}_length")
         real = np.arange(values.shape[1])[None] < length[:, None]  # (N, T)
-        groups = _groups(features, stream, values.shape[2])
-        rows = [features.actor == who for who in np.unique(features.actor)]
-        frames = [values[of][real[of]] for of in rows]  # (frames, D) of each speaker
+        speakers = [features.actor == who for who in np.unique(features.actor)]
+        frames = [values[rows][real[rows]] for rows in speakers]  # (frames, D) of each
         mean = np.array([own.mean(axis=0) for own in frames])
-        std = np.array([_std(own, groups) for own in frames])
+        variance = np.array([own.var(axis=0, dtype=float) for own in frames])
+        if stream == "audio" and "audio" in preprocessing:
+            places = descriptors.columns(AudioConfig(**preprocessing["audio"]))
+            for place in (place for name, place in places.items() if name != "prosody"):
+                variance[:, place] = variance[:, place].mean(axis=1, keepdims=True)
+        std = np.sqrt(variance)
         factor = std.mean(axis=0) / np.maximum(std, 1e-3 * std.mean(axis=0) + 1e-9)
-        for number, of in enumerate(rows):
-            moved = (values[of] - mean[number]) * factor[number] + mean.mean(axis=0)
-            values[of] = moved * real[of][:, :, None]
+        for number, rows in enumerate(speakers):
+            moved = (values[rows] - mean[number]) * factor[number] + mean.mean(axis=0)
+            values[rows] = moved * real[rows][:, :, None]
         changed[stream] = values.astype(np.float32)
-    preprocessing = (features.preprocessing or {}) | {"per_speaker": True}
-    return dataclasses.replace(features, **changed, preprocessing=preprocessing)
-
-
-def _groups(features, stream, width):
-    """(D,): columns with the same number share a standard deviation."""
-    groups, config = np.arange(width), (features.preprocessing or {}).get(stream)
-    if stream == "audio" and config:
-        for name, place in descriptors.columns(AudioConfig(**config)).items():
-            if name != "prosody":
-                groups[place] = place.start
-    return groups
-
-
-def _std(frames, groups):
-    variance = frames.var(axis=0, dtype=float)
-    return np.sqrt(np.array([variance[groups == group].mean() for group in groups]))
+    return dataclasses.replace(features, **changed, preprocessing=preprocessing | {"per_speaker": True})

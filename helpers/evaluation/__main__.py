@@ -17,6 +17,4 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m helpers.evaluation RUNS")
-    main(sys.argv[1])
+    main(sys.argv[1] if sys.argv[1:] else "runs")

@@ -16,9 +16,6 @@ def temperature(predictions, classes):
 
     Returns:
         float within RANGE: above 1 for an overconfident network.
-
-    Raises:
-        ValueError: no clip.
     """
     from scipy.optimize import minimize_scalar
 
@@ -46,9 +43,6 @@ def threshold(predictions, classes, temperature=1.0, accuracy=0.9):
 
     Returns:
         float from 0 (never abstain) to 1 (always abstain); it never falls as `accuracy` rises.
-
-    Raises:
-        ValueError: no clip.
     """
     probabilities, label = _probabilities(predictions, classes)
     probabilities = apply(probabilities, temperature)

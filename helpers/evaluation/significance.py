@@ -35,14 +35,12 @@ def interval(predictions, metric="accuracy", by="clip", level=0.95, resamples=20
 def mcnemar(a, b):
     """McNemar's exact test: is one of two systems right more often on the same clips? (McNemar 1947)
 
-    It takes clips as independent: with many clips of few actors, p is too small.
-
     Args:
         a, b: predictions, in any order of rows.
 
     Returns:
-        dict: only_a, only_b (int, clips that only this system has right), n (int, clips compared), p (float,
-        two-sided).
+        dict: only_a, only_b (int, clips that only this system has right), n (int, clips compared), p (float, two-sided;
+        too small where few actors have many clips, since it takes clips as independent).
 
     Raises:
         ValueError: the tables hold other clips, a clip twice, other labels, or none at all.
@@ -60,14 +58,11 @@ def difference(a, b, by="clip", level=0.95, resamples=2000, seed=0):
     """The accuracy of b less that of a on the same clips, with its paired bootstrap interval.
 
     Args:
-        a, b: predictions, in any order of rows.
+        a, b: predictions, in any order of rows; refused as by `mcnemar`.
         by, level, resamples, seed: as in `interval`.
 
     Returns:
         (difference, low, high): floats from -1 to 1.
-
-    Raises:
-        ValueError: as `mcnemar` and `interval`.
     """
     both = _paired(a, b)
     gain = (both.prediction_b == both.label_b).astype(float) - (both.prediction_a == both.label_a)
@@ -131,7 +126,7 @@ def by_group(predictions, key):
     """Accuracy and UAR of each value of a column, such as "actor" or "fold".
 
     Returns:
-        DataFrame indexed by the column's values, sorted: accuracy, uar (over the classes the group has), n (int).
+        DataFrame indexed by the column's sorted values: accuracy, uar (over the classes there), n (int).
 
     Raises:
         ValueError: there is no such column, or no clip.
@@ -154,9 +149,6 @@ def report(predictions, classes, protocol):
     Returns:
         dict: accuracy_interval, uar_interval ([low, high] of 95 %); interval_by ("clip" or "actor"); ece; confused
         (list of [true, predicted, count]); actor_accuracy (lowest, highest, std (population) over the actors).
-
-    Raises:
-        ValueError: no clip, or no probabilities.
     """
     actors = by_group(predictions, "actor").accuracy
     by = "clip" if protocol == "random" or len(actors) == 1 else "actor"
