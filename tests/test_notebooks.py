@@ -157,7 +157,9 @@ def test_every_table_and_figure_of_chapter_4_is_there(in_order):
         assert average in said and "right only with attention" in said and "one device" in said
     compared = printed(executed["05_evaluation.ipynb"])
     assert (
-        "86.70" in compared and "speaker-independent" in compared and "here: fusion, synthetic clips (actor)" in compared
+        "86.70" in compared
+        and "speaker-independent" in compared
+        and "here: fusion, synthetic clips (actor)" in compared
     )
     pictures = {path.name for path in demo.glob("*.png")}
     assert {"table-4.1.png", "table-4.3.png", "curves_fusion.png"} <= pictures

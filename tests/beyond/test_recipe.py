@@ -4,13 +4,12 @@ import json
 import numpy as np
 import pytest
 
-from helpers import runtime
+from helpers import predict, runtime
 from helpers.audio import descriptors
 from helpers.beyond import recipe
 from helpers.config import SubsystemConfig, TrainConfig
 from helpers.data import datasets
 from helpers.features import building
-from helpers.predict import predictor as predict
 from helpers.training import cross_validation
 
 RESULTS = runtime.PROJECT / "docs" / "results"
