@@ -29,8 +29,8 @@ def parts(path):
     values_of = {}
     for name, config in (("all bands", WHOLE), ("below 11 kHz", BELOW)):
         samples, rate = speech.load(path, config)
-        _, contours = descriptors.low_level_descriptors(samples, rate, config.n_fft, config.hop_length)
-        spoken = descriptors.trim_silence(contours[:, descriptors.PROSODY.index("log energy")], QUIET)
+        _, prosody = descriptors.low_level_descriptors(samples, rate, config.n_fft, config.hop_length)
+        spoken = descriptors.trim_silence(prosody[:, descriptors.PROSODY.index("log energy")], QUIET)
         values = speech.mfcc(samples, rate, config)
         values_of[f"speech, {name}"] = _summary(values[spoken])
         if config is WHOLE:

@@ -43,11 +43,9 @@ def remember(cache, paths):
     for path in paths:
         keys.setdefault(_keys_file(cache, path), {})[path.name] = source_key(path)
     for file, new in keys.items():
-        earlier = _read_keys(file)
-        if new.items() - earlier.items():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with runtime.replacing(file) as out:
-                out.write(json.dumps(earlier | new, indent=0, sort_keys=True).encode())
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with runtime.replacing(file) as out:
+            out.write(json.dumps(_read_keys(file) | new, indent=0, sort_keys=True).encode())
 
 
 def _keys_file(cache, path):
