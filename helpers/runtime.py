@@ -54,13 +54,13 @@ def _configured():
 
 
 def _why():
-    """Why the backend is what it is."""
+    """Where the choice of the backend comes from."""
     default = _configured()
     if not _there(default):
         return f"{default} is not installed here"
     if os.environ.get("KERAS_BACKEND"):
-        return "KERAS_BACKEND says so"
-    return "Keras' default" if default == "tensorflow" else f"{keras_home() / 'keras.json'} says so"
+        return "set by KERAS_BACKEND"
+    return "Keras' default" if default == "tensorflow" else f"set by {keras_home() / 'keras.json'}"
 
 
 def _there(module):
@@ -183,8 +183,7 @@ def report():
 
     device = accelerator()
     place = "Colab" if in_colab() else "CI" if os.environ.get("CI") else "this machine"
-    # Warnings that no reader can act on: tqdm's about text bars, setuptools' about face_recognition_models, TensorFlow's
-    # about retracing.
+    # Warnings that no reader can act on: about text bars, about face_recognition_models, and TensorFlow's on retracing.
     warnings.filterwarnings("ignore", message="IProgress not found")
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     logging.getLogger("tensorflow").addFilter(_only_errors)

@@ -44,11 +44,11 @@ def _take(clip_id):
         return clip_id
 
 
-def check_subsystems(wanted, folders, n_folds):
+def check_subsystems(required, folders, n_folds):
     """Checks that the subsystems a fusion starts from were trained on its training clips alone.
 
     Args:
-        wanted: {stream: config.json's content that the fusion needs}; the training's settings may differ.
+        required: {stream: config.json's content that the fusion needs}; the training's settings may differ.
         folders: {stream: the finished cross-validation's folder}.
         n_folds: folds that are needed.
 
@@ -64,7 +64,7 @@ def check_subsystems(wanted, folders, n_folds):
             )
         stored = config.read(folder / "config.json")
         for name in ("model", "protocol", "n_folds", "parts", "seed", "classes", "features", stream):
-            here, there = wanted[stream].get(name), stored.get(name)
+            here, there = required[stream].get(name), stored.get(name)
             if there != here:
                 raise ValueError(
                     f"{folder} was trained with another {name} ({there}, here {here}): its "

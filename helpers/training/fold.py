@@ -24,7 +24,7 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, subsystem
         streams: the model's.
         train_rows, test_rows: int arrays.
         k: the fold's number, from 1.
-        folder: for history.csv, predictions.csv and model.keras. While it trains, `.<name>.state.npz` lies beside it.
+        folder: for history.csv, predictions.csv and model.keras; `.<name>.state.npz` beside it is what it resumes from.
         subsystems: {stream: folder of its cross-validation} that the fusion's encoders come from; or None.
         bar: tqdm, moved once an epoch.
 
@@ -128,9 +128,8 @@ def compile_or_reuse(network, train, steps):
         _last.update(made_of=made_of, network=network, start=start)
         return network
     again = _last["network"]
-    for variable, value in zip(again.variables, network.variables):
-        variable.assign(value)
-    for variable, value in zip(again.optimizer.variables, _last["start"]):
+    variables = [*again.variables, *again.optimizer.variables]
+    for variable, value in zip(variables, [*network.variables, *_last["start"]], strict=True):
         variable.assign(value)
     return again
 
@@ -150,12 +149,10 @@ def optimiser(train, steps):
         start = rate * 0.05 if rising else rate
         target = {"warmup_target": rate, "warmup_steps": rising} if rising else {}
         rate = keras.optimizers.schedules.CosineDecay(start, steps - rising, **target)
-    options = {"global_clipnorm": train.clip_norm} if train.clip_norm else {}
+    options = {"global_clipnorm": train.clip_norm or None}
     if train.optimiser == "sgd":
         return keras.optimizers.SGD(rate, momentum=0.9, **options)
-    if train.weight_decay:
-        return keras.optimizers.AdamW(rate, weight_decay=train.weight_decay, **options)
-    return keras.optimizers.Adam(rate, **options)
+    return keras.optimizers.Adam(rate, weight_decay=train.weight_decay or None, **options)  # with decay it is AdamW
 
 
 def build(features, rows, settings):
@@ -167,16 +164,11 @@ def build(features, rows, settings):
 
 
 def assemble(settings, dims, normalisation, precision="float32"):
-    """Builds the configured model.
+    """Builds the model of config.json's content, not compiled, in a Keras dtype policy.
 
     Args:
         settings: config.json's content.
-        dims: {stream: features a frame} of the modalities it takes.
-        normalisation: {stream: (mean, variance)}, each (dim,).
-        precision: Keras' dtype policy.
-
-    Returns:
-        keras.Model, not compiled.
+        dims, normalisation: {stream: features a frame}, {stream: (mean, variance), each (dim,)}.
     """
     kind, options = settings["model"], {"n_classes": len(settings["classes"])}
     parts = {stream: SubsystemConfig(**settings[stream]) for stream in dims}
