@@ -1,9 +1,13 @@
 """Draws docs/suite.png, how the notebooks hang together:  python docs/suite.py"""
 
 import pathlib
+import sys
 
+from helpers import runtime
 from helpers.plots import charts
-from helpers.plots.background import BLUE, GREY, ORANGE, box, canvas, wire
+
+sys.path.insert(0, str(runtime.PROJECT))
+from notebooks.drawings import BLUE, GREY, ORANGE, box, canvas, wire
 
 NOTEBOOKS = {  # number and title: place
     "00\nBackground": (1.3, 4.6),

@@ -61,9 +61,7 @@ def run(path, settings=None, cwd=None, out=None, tell=print):
         cwd: folder the kernel works in; the current one by default.
         out: folder for the executed copy, also after an error; None keeps none.
         tell: called with lines of progress.
-
-    Raises:
-        NotebookError: the first cell that fails; shows it and its traceback.
+    Raises NotebookError: the first cell that fails; shows it and its traceback.
     """
     import nbformat
     from nbclient import NotebookClient
@@ -135,8 +133,7 @@ def stamped(project=runtime.PROJECT):
 def stamp(repo, project=runtime.PROJECT):
     """Writes `repo` into pyproject.toml, README badges, CITATION.cff and notebooks. Returns the files changed.
 
-    Raises:
-        ValueError: `repo` is not owner/name.
+    Raises ValueError: `repo` is not owner/name.
     """
     if not re.fullmatch(_NAME, repo):
         raise ValueError(f"{repo!r} is not owner/name, such as ada/emotion-notebooks")

@@ -99,8 +99,7 @@ def install_missing():
     Every installed version is a constraint for pip: upgrading NumPy or TensorFlow under a running Colab kernel breaks
     the session. Only setuptools is replaced, where it is too new.
 
-    Raises:
-        RuntimeError: pip failed; its last lines are in the message.
+    Raises RuntimeError: pip failed; its last lines are in the message.
     """
     import importlib.metadata
     import tempfile
@@ -147,8 +146,7 @@ _sharing = None  # keras.distribution.DataParallel, once `distribute` has found 
 def distribute():
     """Spreads the batches of later trainings over all GPUs or TPU cores (Keras' data parallelism, JAX backend only).
 
-    Returns:
-        str, one line saying what is used.
+    Returns: str, one line saying what is used.
     """
     global _sharing
     import keras

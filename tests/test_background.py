@@ -66,7 +66,7 @@ def test_an_equation_is_where_the_table_says_as_formula_and_as_code(number, link
 def test_a_figure_is_where_the_table_says_and_drawn_by_code(number, link):
     cells = sections()[SECTION[link]]
     assert re.search(rf"[Ff]igure {re.escape(number)}\b", text(cells))
-    assert re.search(r"\bplots\.|\.plot\(", "\n".join(code(cells)))
+    assert re.search(r"\b(plots|drawings)\.|\.plot\(", "\n".join(code(cells)))
 
 
 LATER = re.findall(
@@ -87,7 +87,7 @@ def test_what_a_notebook_is_said_to_show_of_chapters_3_and_4_it_shows(name, note
     for place, cell in enumerate(cells):
         # The cell that shows it follows, perhaps after the cell that trains what it shows.
         after = "\n".join(code(cells[place : place + 5]))
-        shows = re.search(r"\bplots\.|evaluation\.table|published\.table|table_of_rows", after)
+        shows = re.search(r"\b(plots|drawings)\.|evaluation\.table|published\.table|table_of_rows", after)
         if cell.cell_type == "markdown" and re.search(said, cell.source, re.I) and shows:
             return
     raise AssertionError(f"{notebook} does not show {name}")

@@ -20,8 +20,7 @@ _ON_BANDS, _ON_FRAMES = ("vtlp", "channel_augmentation", "noise_augmentation"), 
 class Augmentation:
     """Augments audio features as a TrainConfig says; `audio` is the AudioConfig that they were made with.
 
-    Raises:
-        ValueError: VTLP, noise or channel augmentation is asked for and `audio` is None.
+    Raises ValueError: VTLP, noise or channel augmentation is asked for and `audio` is None.
     """
 
     def __init__(self, train, audio=None):
@@ -123,8 +122,7 @@ def vtlp_matrices(rate, n_mels, n_mfcc, strongest):
 
     The factors reach from 1 / (1 + strongest) to 1 + strongest.
 
-    Returns:
-        (matrices, factors): float32 (W, n_mfcc, n_mfcc), cepstra' ≈ matrix @ cepstra; float64 (W,).
+    Returns: (matrices, factors): float32 (W, n_mfcc, n_mfcc), cepstra' ≈ matrix @ cepstra; float64 (W,).
     """
     basis = cosines(n_mels, n_mfcc)
     top = 2595 * np.log10(1 + rate / 2 / 700)  # (2.26)

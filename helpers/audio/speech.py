@@ -19,12 +19,8 @@ def load(path, config=None, sound=None):
         path: .wav or .flac (soundfile), or anything else PyAV opens, such as .mp4. Any rate, any number of channels.
         config: AudioConfig, 48 kHz by default.
         sound: decoding.Sound, where the sound was gathered already while the pictures were decoded.
-
-    Returns:
-        (samples, rate): float32 (n,) in [−1, 1], and the rate in Hz.
-
-    Raises:
-        ClipError: not readable, no sound stream, cut short, shorter than `min_seconds`, or digital silence.
+    Returns: (samples, rate): float32 (n,) in [−1, 1], and the rate in Hz.
+    Raises ClipError: not readable, no sound stream, cut short, shorter than `min_seconds`, or digital silence.
     """
     config, path = config or AudioConfig(), pathlib.Path(path)
     is_sound_file = path.suffix.lower() in (".wav", ".flac", ".ogg", ".aiff", ".aif")
@@ -72,12 +68,8 @@ def mfcc(samples, rate, config=None):
         samples: float (n,), mono; padded with zeros to one frame where shorter.
         rate: of the samples, in Hz; must be the configured one.
         config: AudioConfig: 13 coefficients, frames of 4096 samples every 2048, wholly inside the sound.
-
-    Returns:
-        float32 (T, n_mfcc), T = 1 + (n − n_fft) // hop_length.
-
-    Raises:
-        ValueError: the rate is not the configured one, or the samples are not one-dimensional.
+    Returns: float32 (T, n_mfcc), T = 1 + (n − n_fft) // hop_length.
+    Raises ValueError: the rate is not the configured one, or the samples are not one-dimensional.
     """
     import librosa
 

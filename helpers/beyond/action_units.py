@@ -12,12 +12,8 @@ def read(path, table):
     Args:
         path: a csv, divided by ";" or ",", one row a clip: a column `name` with the clip's name, and columns AU….
         table: DataFrame with clip_id, as `data.index` gives it; names are compared without their modality.
-
-    Returns:
-        float64 (N, number of AU columns), in the table's order.
-
-    Raises:
-        ValueError: no column `name` or AU…, a clip without a row, or a value that is no number; names it.
+    Returns: float64 (N, number of AU columns), in the table's order.
+    Raises ValueError: no column `name` or AU…, a clip without a row, or a value that is no number; names it.
     """
     units = pd.read_csv(path, sep=None, engine="python")
     columns = [name for name in units.columns if name.startswith("AU")]

@@ -29,9 +29,7 @@ def cross_validate(
         identify_speaker: normalise each clip by the training clips of its speaker. A test clip's is predicted by an LDA
             trained on the training speakers, with the accuracy that the summary calls `identified`.
         name: the summary's `model`.
-
-    Returns:
-        CVResult without files. Its probabilities, the softmax of the classifier's scores, are not calibrated.
+    Returns: CVResult without files. Its probabilities, the softmax of the classifier's scores, are not calibrated.
     """
     classifier, label, actor = classifier or svm(), table.label.to_numpy(), table.actor.to_numpy()
     probabilities, fold_of = np.zeros((len(table), len(ravdess.EMOTIONS))), np.zeros(len(table), dtype=int)

@@ -13,13 +13,10 @@ def joined(source, target):
 
     Args:
         source, target: FeatureSet, made with the same configurations, with at least two emotions in common.
-
     Returns:
         (features, parts): a FeatureSet, in which actors and clips of the target are renamed where both have the same;
         [(rows of the source, rows of the target)], the only fold.
-
-    Raises:
-        ValueError: they do not go together; says why.
+    Raises ValueError: they do not go together; says why.
     """
     classes = tuple(name for name in source.classes if name in target.classes)
     if len(classes) < 2:

@@ -22,13 +22,10 @@ def combine(results, name="fusion", fit=True):
         results: list of CVResult on the same clips, folds and classes.
         name: the summary's `model`.
         fit: False gives equal weights.
-
     Returns:
         CVResult, `out` the first one's, without history; its summary's `combined` has the models' names and
         `pooling_weights` the mean of their weights over the folds.
-
-    Raises:
-        ValueError: no result, or results of other clips, folds or classes; says which.
+    Raises ValueError: no result, or results of other clips, folds or classes; says which.
     """
     if not results:
         raise ValueError("nothing to combine: give one result at least")

@@ -26,9 +26,7 @@ def read(path, speed=1.0):
     Args:
         path: as in `audio.load`.
         speed: playback speed, which moves pitch and formants with the tempo (Ko et al. 2015).
-
-    Raises:
-        ClipError: as `audio.load`.
+    Raises ClipError: as `audio.load`.
     """
     import librosa
 
@@ -73,12 +71,8 @@ def table(paths, speeds=None):
 
     Args:
         speeds: versions of each clip, such as SPEEDS; None for the clip alone.
-
-    Returns:
-        float32 (N, 1732), in the paths' order; (N, V, 1732) with V speeds.
-
-    Raises:
-        ClipError: a clip cannot be used; names it.
+    Returns: float32 (N, 1732), in the paths' order; (N, V, 1732) with V speeds.
+    Raises ClipError: a clip cannot be used; names it.
     """
     parallel = joblib.Parallel(n_jobs=runtime.workers(), return_as="generator")
     jobs = [joblib.delayed(read)(path, speed) for path in paths for speed in speeds or (1.0,)]

@@ -96,7 +96,6 @@ def results(rows=HEADLINE):
 
     Args:
         rows: {name of the row: name in docs/results, whose * is the protocol}; those without a result are left out.
-
     Returns:
         DataFrame: accuracy and its 95 % interval over actors (luna2022) or clips (random), UAR, the ablation's gain
         over the full model on the same clips, folds; and the network's parameters.

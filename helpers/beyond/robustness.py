@@ -24,7 +24,6 @@ def corrupted(features, clips, config, vgg16=None, snrs=SNRS):
         clips: DataFrame with clip_id and audio_path.
         config: AudioConfig of the features.
         vgg16: weights of the features' VGG16, as in `backbone.find_weights`.
-
     Returns:
         {corruption: dict of inputs, as `FeatureSet.inputs` gives them}, "none" first. No frames go black where a clip's
         video is one step.
@@ -49,9 +48,7 @@ def table(run, features, corruptions):
     Args:
         run: folder of the finished `training.cross_validate` on `features`.
         corruptions: as `corrupted` gives them, "none" first.
-
-    Returns:
-        pandas.DataFrame: corruption, accuracy, uar (per cent), lost (points of accuracy against clean clips).
+    Returns: pandas.DataFrame: corruption, accuracy, uar (per cent), lost (points of accuracy against clean clips).
     """
     rows = []
     for name, inputs in corruptions.items():

@@ -19,9 +19,7 @@ def z_scores(values, speaker, reference=None):
         speaker: (N,).
         reference: (values, speaker) that means and standard deviations are computed from, with every speaker in it; by
             default the rows themselves.
-
-    Returns:
-        float64, of the same shape.
+    Returns: float64, of the same shape.
     """
     values, speaker = np.asarray(values, dtype=float), np.asarray(speaker)
     known, speaker_of = (values, speaker) if reference is None else map(np.asarray, reference)
@@ -39,9 +37,7 @@ def normalised(features):
 
     Args:
         features: FeatureSet.
-
-    Returns:
-        FeatureSet with `per_speaker` in its `preprocessing`: its models cannot predict a single clip.
+    Returns: FeatureSet with `per_speaker` in its `preprocessing`: its models cannot predict a single clip.
     """
     preprocessing, changed = features.preprocessing or {}, {}
     for stream in features.streams:

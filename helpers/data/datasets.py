@@ -16,10 +16,7 @@ def load(name="synthetic", root="", actors=24, **options):
         root: folder of the clips; "" is data/<name> in the workspace.
         actors: ravdess: how many of the 24, from the first.
         options: of `synthetic.make`: n_actors, takes, seed; by default those the folder was made with.
-
-    Returns:
-        pandas.DataFrame as `ravdess.index` gives it.
-
+    Returns: pandas.DataFrame as `ravdess.index` gives it.
     Raises:
         ValueError: unknown name, or none of the actors is there.
         FileNotFoundError: no such csv, or a `root` without clips; says what to do.

@@ -143,7 +143,6 @@ class RemoteFile(io.RawIOBase):
         stop: threading.Event; once set, the fetching ends within a second with DownloadError, also from a pause.
         pause: seconds before the second try; doubles with each further one.
         timeout: (seconds to connect, seconds of silence) before a connection counts as broken.
-
     Raises:
         DownloadError: another process has the folder; or, when reading, the file could not be had.
         NoRangeError: a part is wanted and the server does not do Range.

@@ -86,10 +86,7 @@ def fer2013(path):
             images in train/<emotion>/, validation/<emotion>/ and test/<emotion>/, some of them or all ("train",
             "public", "private"; one named Training_…, PublicTest_… or PrivateTest_… is of that split whatever its
             folder). Either as it is, or in a .zip; a csv in a .gz too. Or a folder with one of these in it.
-
-    Returns:
-        ImageSet, in the csv's order, or by split and then by path.
-
+    Returns: ImageSet, in the csv's order, or by split and then by path.
     Raises:
         FileNotFoundError: nothing there, or a folder of something else; says where to get it.
         ValueError: a csv of other columns, cut short or too large; nothing usable in it.
@@ -127,10 +124,7 @@ def jaffe(folder, cut=None):
         folder: searched with all its subfolders.
         cut: function of a gray image, uint8 (H, W), that gives the face, uint8 (48, 48), such as `video.largest_face`;
             by default the image's middle square is scaled.
-
-    Returns:
-        ImageSet by path, all of split "train". What cannot be used is named in `.excluded`.
-
+    Returns: ImageSet by path, all of split "train". What cannot be used is named in `.excluded`.
     Raises:
         FileNotFoundError: no such folder, or no .tiff in it; says where to get it.
         ValueError: no file in it is usable; says why.

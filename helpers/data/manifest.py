@@ -44,7 +44,6 @@ def read(path=None):
 
     Args:
         path: csv file; by default the one EMOTION_MANIFEST names, or the suite's own.
-
     Raises:
         FileNotFoundError: no such file.
         ValueError: a column is missing, or a row is not as it must be; names file and line.
@@ -76,8 +75,7 @@ def read(path=None):
 def select(rows, only=None):
     """The rows whose dataset or file is `only`, or matches it as a shell pattern; all of them for None.
 
-    Raises:
-        ValueError: there is none; lists what there is.
+    Raises ValueError: there is none; lists what there is.
     """
     chosen = [r for r in rows if only is None or any(fnmatch.fnmatchcase(n, only) for n in (r.dataset, r.file))]
     if not chosen:
@@ -94,12 +92,8 @@ def fetch(rows, dest, progress=True, **options):
         dest: folder.
         progress: show a bar: bytes, rate, time left.
         options: of RemoteFile.
-
-    Returns:
-        list of the files' paths.
-
-    Raises:
-        DownloadError: names every file that could not be had, and why.
+    Returns: list of the files' paths.
+    Raises DownloadError: names every file that could not be had, and why.
     """
     failures, paths = [], []
     missing = {row for row in rows if fault(row, dest)}

@@ -43,9 +43,7 @@ def pack(cache, path):
 def unpack(path, cache):
     """Puts a packed cache's entries in place; those that are there are kept.
 
-    Returns:
-        (names of all its entries, number of those that were new).
-
+    Returns: (names of all its entries, number of those that were new).
     Raises:
         DownloadError: it holds something that no cache does, and nothing of it is used; or it is damaged, and the
             entries before the damaged one, whose checksums are right, stay.
@@ -78,9 +76,7 @@ def restore(where, cache, md5="", tell=print):
         cache: folder.
         md5: 32 hex digits the archive must have; "" leaves it to the archive's own checksums.
         tell: called with one line on what happened.
-
-    Returns:
-        Number of new entries; 0 where the mirror could not be had.
+    Returns: Number of new entries; 0 where the mirror could not be had.
     """
     if not where:
         return 0

@@ -52,8 +52,7 @@ class Clip(NamedTuple):
 def parse(name):
     """Decodes a RAVDESS file name, `MM-VV-EE-II-SS-RR-AA` with or without folders and ending, as a Clip.
 
-    Raises:
-        ValueError: naming the field that is not as the code has it.
+    Raises ValueError: naming the field that is not as the code has it.
     """
     path = pathlib.PurePath(name)
     stem = path.stem if path.suffix in SUFFIXES else path.name
@@ -82,14 +81,11 @@ def index(root, video_only=False):
     Args:
         root: folder, searched with all its subfolders.
         video_only: True also lists takes of which there is no other clip.
-
     Returns:
         pandas.DataFrame sorted by clip_id, columns: clip_id, path, emotion, label, intensity, statement, repetition,
         actor, sex, modality, video_path, audio_path ("" where there is none). `.attrs["excluded"]` is the
         Exclusions: every file that is no row, with the reason.
-
-    Raises:
-        FileNotFoundError: no such folder, or no RAVDESS speech clip in it; says what was found instead.
+    Raises FileNotFoundError: no such folder, or no RAVDESS speech clip in it; says what was found instead.
     """
     root = pathlib.Path(root)
     if not root.is_dir():
@@ -147,10 +143,7 @@ def folds(table, protocol="random", n_folds=10, seed=0):
         table: anything with `label` (N,) and `actor` (N,): `index(…)`, or a FeatureSet.
         protocol: "random" (the thesis': stratified by emotion, the same actors on both sides), "actor" (stratified,
             no actor on both sides) or "luna2022" (the published five actor-wise folds; `n_folds` and `seed` unused).
-
-    Returns:
-        list of (train, test): int arrays of row numbers. Each row is in exactly one test.
-
+    Returns: list of (train, test): int arrays of row numbers. Each row is in exactly one test.
     Raises:
         ValueError: unknown protocol; more folds than clips of the rarest emotion, or than actors; a luna2022 fold
             with no clip.

@@ -109,7 +109,6 @@ def clip(
         face: False leaves only the background.
         sound, pictures: False leaves the audio or the video stream out.
         silent: True writes an audio stream of digital silence.
-
     Raises:
         ValueError: for an unknown emotion, actor, statement or repetition, an odd size, or neither sound nor pictures.
     """
@@ -150,9 +149,7 @@ def make(root, n_actors=6, takes=4, seed=0, workers=None, progress=True):
         takes: 1..4 clips for each actor and emotion: (statement, repetition) = (1, 1), (1, 2), (2, 1), (2, 2).
         seed: see `clip`.
         workers: processes, by default one for each core.
-
-    Returns:
-        The sorted list of the n_actors * 8 * takes paths.
+    Returns: The sorted list of the n_actors * 8 * takes paths.
     """
     import joblib
     from tqdm.auto import tqdm

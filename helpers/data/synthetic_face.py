@@ -188,9 +188,7 @@ def frames(size, fps, mouth, expression, actor, rng, face=True):
         actor: 1..24.
         rng: numpy Generator for place, sway and blinks.
         face: False leaves only the background.
-
-    Yields:
-        As many uint8 arrays (height, width, 3), RGB, as `mouth` has values.
+    Yields: As many uint8 arrays (height, width, 3), RGB, as `mouth` has values.
     """
     p = Person(actor)
     canvas = _Canvas(size, p.wall)

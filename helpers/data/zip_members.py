@@ -38,12 +38,8 @@ def fetch_members(remote, dest, pattern="*", check=lambda path: None, expect=lam
         pattern: as in a shell, matched against the whole member name: "*/01-01-*". Or a collection of names.
         check: called with the path of a whole archive, before anything is taken out of it.
         expect: called with the number of bytes that will come, for a progress bar.
-
-    Returns:
-        list of the members' paths, in the archive's order.
-
-    Raises:
-        DownloadError: it cannot be had, is no zip, a member is damaged on the server, or the disk is too small.
+    Returns: list of the members' paths, in the archive's order.
+    Raises DownloadError: it cannot be had, is no zip, a member is damaged on the server, or the disk is too small.
     """
     if remote.size is not None and not remote.partial.missing(0, remote.size):
         remote.whole(check)  # an earlier call was broken off while unpacking, and the manifest may be another one since
@@ -105,8 +101,7 @@ def _matching(archive, pattern, name, dest):
 def safe_path(dest, name, source):
     """The path below a folder for a name in an archive or manifest (`source`).
 
-    Raises:
-        DownloadError: it would lie outside, by itself or through a link, or Windows could not write it.
+    Raises DownloadError: it would lie outside, by itself or through a link, or Windows could not write it.
     """
     dest, parts = pathlib.Path(dest), name.removesuffix("/").split("/")
     path = dest.joinpath(*parts)

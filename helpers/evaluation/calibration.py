@@ -14,8 +14,7 @@ _TINY = 1e-7  # in place of a probability that float32 rounded to 0
 def temperature(predictions, classes):
     """The temperature that makes the labels most likely (Guo et al. 2017, "On calibration of modern neural networks").
 
-    Returns:
-        float within RANGE: above 1 for an overconfident network.
+    Returns: float within RANGE: above 1 for an overconfident network.
     """
     from scipy.optimize import minimize_scalar
 
@@ -40,9 +39,7 @@ def threshold(predictions, classes, temperature=1.0, accuracy=0.9):
     Args:
         temperature: at which the confidences are taken.
         accuracy: share that must be right of the predictions more confident than the threshold.
-
-    Returns:
-        float from 0 (never abstain) to 1 (always abstain); it never falls as `accuracy` rises.
+    Returns: float from 0 (never abstain) to 1 (always abstain); it never falls as `accuracy` rises.
     """
     probabilities, label = _probabilities(predictions, classes)
     probabilities = apply(probabilities, temperature)

@@ -48,8 +48,7 @@ def summarise(predictions, classes, **about):
 def best_fold(predictions):
     """The fold with the highest accuracy, which the thesis' figures 4.1 to 4.3 show; the first of equals.
 
-    Returns:
-        (k, accuracy, rows): its number, its accuracy between 0 and 1, its predictions.
+    Returns: (k, accuracy, rows): its number, its accuracy between 0 and 1, its predictions.
     """
     accuracy = (predictions.label == predictions.prediction).groupby(predictions.fold).mean()
     k = accuracy.idxmax()
@@ -61,7 +60,6 @@ def most_confident_wrong(predictions, classes, n=5):
 
     Args:
         predictions: with clip_id, actor and the probabilities p_<emotion> … too.
-
     Returns:
         DataFrame clip_id actor true predicted confidence, most confident first; empty where every prediction is right.
     """
@@ -78,7 +76,6 @@ def table(summaries):
 
     Args:
         summaries: {name: summary dict}.
-
     Returns:
         DataFrame of percentages: average, best, lowest, std, UAR, macro F1, chance (majority-class baseline), the
         accuracy's 95 % interval (over clips, or over actors in a speaker-independent protocol); and clips, folds,

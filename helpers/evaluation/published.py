@@ -61,9 +61,7 @@ def table(own=None):
 
     Args:
         own: {name: summary dict}, as `CVResult.summary` gives it.
-
-    Returns:
-        DataFrame who, accuracy (per cent), details, by protocol and modality, best first within one.
+    Returns: DataFrame who, accuracy (per cent), details, by protocol and modality, best first within one.
     """
     import pandas as pd
 

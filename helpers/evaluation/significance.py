@@ -18,12 +18,8 @@ def interval(predictions, metric="accuracy", by="clip", level=0.95, resamples=20
         metric: "accuracy" or "uar".
         by: "clip", or "actor": draws actors with all their clips, for speaker-independent protocols; too narrow with
             fewer than about ten.
-
-    Returns:
-        (low, high): floats from 0 to 1.
-
-    Raises:
-        ValueError: unknown metric or `by`; one actor only; no clip; an impossible level or number of resamples.
+    Returns: (low, high): floats from 0 to 1.
+    Raises ValueError: unknown metric or `by`; one actor only; no clip; an impossible level or number of resamples.
     """
     if metric not in ("accuracy", "uar"):
         raise ValueError(f'metric is {metric!r}; "accuracy" or "uar"')
@@ -37,13 +33,10 @@ def mcnemar(a, b):
 
     Args:
         a, b: predictions, in any order of rows.
-
     Returns:
         dict: only_a, only_b (int, clips that only this system has right), n (int, clips compared), p (float, two-sided;
         too small where few actors have many clips, since it takes clips as independent).
-
-    Raises:
-        ValueError: the tables hold other clips, a clip twice, other labels, or none at all.
+    Raises ValueError: the tables hold other clips, a clip twice, other labels, or none at all.
     """
     from scipy.stats import binomtest
 
@@ -60,9 +53,7 @@ def difference(a, b, by="clip", level=0.95, resamples=2000, seed=0):
     Args:
         a, b: predictions, in any order of rows; refused as by `mcnemar`.
         by, level, resamples, seed: as in `interval`.
-
-    Returns:
-        (difference, low, high): floats from -1 to 1.
+    Returns: (difference, low, high): floats from -1 to 1.
     """
     both = _paired(a, b)
     gain = (both.prediction_b == both.label_b).astype(float) - (both.prediction_a == both.label_a)
@@ -77,9 +68,7 @@ def calibration(predictions, bins=10):
     Returns:
         DataFrame, one row a bin, lowest first: confidence (mean of the highest probability), accuracy (both NaN in an
         empty bin), count (int). A bin holds its upper edge.
-
-    Raises:
-        ValueError: fewer than one bin, no probability columns, or values there that are no probabilities.
+    Raises ValueError: fewer than one bin, no probability columns, or values there that are no probabilities.
     """
     import pandas as pd
 
@@ -109,8 +98,7 @@ def ece(predictions, bins=10):
 def confused(predictions, classes, n=5):
     """The n pairs of classes most often confused; equals in the order of the classes.
 
-    Returns:
-        DataFrame: true, predicted (names), count (int), share (of the true class' clips).
+    Returns: DataFrame: true, predicted (names), count (int), share (of the true class' clips).
     """
     import pandas as pd
 
@@ -125,11 +113,8 @@ def confused(predictions, classes, n=5):
 def by_group(predictions, key):
     """Accuracy and UAR of each value of a column, such as "actor" or "fold".
 
-    Returns:
-        DataFrame indexed by the column's sorted values: accuracy, uar (over the classes there), n (int).
-
-    Raises:
-        ValueError: there is no such column, or no clip.
+    Returns: DataFrame indexed by the column's sorted values: accuracy, uar (over the classes there), n (int).
+    Raises ValueError: there is no such column, or no clip.
     """
     import pandas as pd
 
@@ -145,7 +130,6 @@ def report(predictions, classes, protocol):
 
     Args:
         protocol: as in `data.folds`; intervals are by clip where it is "random" or there is one actor, else by actor.
-
     Returns:
         dict: accuracy_interval, uar_interval ([low, high] of 95 %); interval_by ("clip" or "actor"); ece; confused
         (list of [true, predicted, count]); actor_accuracy (lowest, highest, std (population) over the actors).

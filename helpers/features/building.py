@@ -31,7 +31,6 @@ def build(
         video, audio: VideoConfig, AudioConfig; the thesis' by default.
         weights: VGG16 weights, as in `backbone.find_weights`; for synthetic clips random ones may stand in.
         on_disk: folder for the arrays of a FeatureSet larger than the memory; None keeps them in memory.
-
     Raises:
         FileNotFoundError: VGG16's weights cannot be had; says what to do.
         ValueError: an empty table, two clips with one id, or no clip left; with the reasons.
@@ -64,8 +63,7 @@ def build(
 def example(table, emotion="happy", video=None, audio=None):
     """Finds a clip to show: the row of the first with a face and a sound, of the emotion given if there is one.
 
-    Raises:
-        ValueError: no clip of the table has both.
+    Raises ValueError: no clip of the table has both.
     """
     both = table[(table.video_path != "") & (table.audio_path != "")]
     for row in both.sort_values("emotion", key=lambda names: names != emotion, kind="stable").itertuples(index=False):

@@ -79,8 +79,7 @@ def save(entry, **arrays):
 def load(entry):
     """Reads an entry, {name: array} as `save` got them.
 
-    Raises:
-        FileNotFoundError, DamagedEntry: it was not made; it is not what was written.
+    Raises FileNotFoundError, DamagedEntry: it was not made; it is not what was written.
     """
     try:
         with np.load(entry, allow_pickle=False) as stored:

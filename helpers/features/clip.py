@@ -27,8 +27,7 @@ class Preprocessing:
     def of(cls, stored):
         """Reads preprocessing.json's content.
 
-        Raises:
-            TypeError, ValueError: it is something else, or a preprocessing that takes more than a single clip.
+        Raises TypeError, ValueError: it is something else, or a preprocessing that takes more than a single clip.
         """
         stored = config.renamed(stored)
         if stored.get("per_speaker"):
@@ -66,11 +65,8 @@ class ClipFeatures:
 def find_vgg16(preprocessing):
     """Finds the VGG16 weights that a model's features were made with.
 
-    Returns:
-        (source, warning): as of `backbone.find_weights`; a sentence where they are not those of the training.
-
-    Raises:
-        FileNotFoundError: only random weights are at hand, and the training had others.
+    Returns: (source, warning): as of `backbone.find_weights`; a sentence where they are not those of the training.
+    Raises FileNotFoundError: only random weights are at hand, and the training had others.
     """
     trained_with = preprocessing.vgg16
     if trained_with == "random":
@@ -95,9 +91,7 @@ def read(path, preprocessing, base=None):
         path: any file PyAV or soundfile opens, of any rate, size and number of channels.
         preprocessing: Preprocessing; a modality without configuration is left out.
         base: VGG16, as `backbone.vgg16` gives it, where video is configured.
-
-    Raises:
-        ClipError: no configured modality can be used; with the reasons.
+    Raises ClipError: no configured modality can be used; with the reasons.
     """
     name = pathlib.Path(path).name
     paths = {stream: path for stream in ("video", "audio") if getattr(preprocessing, stream)}
@@ -123,7 +117,6 @@ def extract(paths, video, audio, threads=0):
     Args:
         paths: {"video": path, "audio": path}, or one of them; one file for both is decoded in one pass.
         video, audio, threads: VideoConfig, AudioConfig, and as in `decoding.decode`.
-
     Returns:
         (made, errors): {"video": FaceTrack, "audio": (features, times, samples, rate)}, and {modality: ClipError}. A
         track without any face is in both. Whatever goes wrong while a clip is read is its ClipError, never raised.

@@ -235,8 +235,7 @@ def time_limit(job):
 def make_entries(clip_id, job, video, audio, threads=0, seconds=0, parent=None):
     """Does one clip's job, in a worker process, which ends itself after `seconds` unless it is the `parent` itself.
 
-    Returns:
-        (clip_id, why it cannot be used, or None).
+    Returns: (clip_id, why it cannot be used, or None).
     """
     if threads == 1:
         import cv2

@@ -94,9 +94,7 @@ def video_subsystem(dim=512, config=None, *, n_classes=8, normalisation=None):
         config: SubsystemConfig, the thesis' video subsystem by default.
         n_classes: number of emotions.
         normalisation: (mean, variance) of the training rows, each (dim,).
-
-    Returns:
-        keras.Model, not compiled.
+    Returns: keras.Model, not compiled.
     """
     return _subsystem("video", dim, config or SubsystemConfig.video(), n_classes, normalisation)
 
@@ -115,12 +113,8 @@ def fusion_model(video_dim=512, audio_dim=13, video=None, audio=None, fusion=Non
         fusion: FusionConfig; other ways of fusing than concatenation, and modality dropout.
         n_classes: number of emotions.
         normalisation: {"video": (mean, variance), "audio": (mean, variance)} of the training rows.
-
-    Returns:
-        keras.Model, not compiled.
-
-    Raises:
-        ValueError: cross-modal attention over an encoder without attention, which looks at the last step alone.
+    Returns: keras.Model, not compiled.
+    Raises ValueError: cross-modal attention over an encoder without attention, which looks at the last step alone.
     """
     fusion, normalisation = fusion or FusionConfig(), normalisation or {}
     configs = {"video": video or SubsystemConfig.video(), "audio": audio or SubsystemConfig.audio()}

@@ -12,8 +12,7 @@ _NAMES = {
 def model(network, ax=None, title=None):
     """Draws a Keras model's layers from top to bottom, one column a modality, each with its output shape.
 
-    Returns:
-        The ax. Figures 3.5 (fusion), 3.6 (video) and 3.7 (audio) of the thesis.
+    Returns: The ax. Figures 3.5 (fusion), 3.6 (video) and 3.7 (audio) of the thesis.
     """
     columns = {"video": [], "audio": [], "fusion": []}
     for layer in network.layers:

@@ -108,9 +108,7 @@ def serve(predictor, host="127.0.0.1", port=None, wait=True):
     Args:
         host, port: to listen on; port None takes the first free one from 7860 on.
         wait: False returns at once.
-
-    Returns:
-        (page, address): the gradio.Blocks, whose `close()` ends it, and its address.
+    Returns: (page, address): the gradio.Blocks, whose `close()` ends it, and its address.
     """
     from starlette.middleware import Middleware
 

@@ -54,7 +54,6 @@ def export(run, path, fold=1, *, vgg16=False, data=""):
         fold: number of the fold whose model is packed; None packs all folds'.
         vgg16: pack VGG16 too, 29 MB, for machines that cannot fetch it.
         data: what the model was trained on, for the model card: "ravdess", "synthetic" or a sentence.
-
     Raises:
         FileNotFoundError: no finished run; or VGG16's weights are to be packed and missing.
         ValueError: no such fold; the file would be larger than 80 MB; the VGG16 weights are not those of the training.
@@ -108,9 +107,7 @@ def read(path):
 
     Returns:
         (models, preprocessing, warnings, base): as `fold_ensemble.load_with_subsystems` gives them, and VGG16 or None.
-
-    Raises:
-        FileNotFoundError, ValueError: no such file; no exported model, damaged or tampered with; says where.
+    Raises FileNotFoundError, ValueError: no such file; no exported model, damaged or tampered with; says where.
     """
     path = pathlib.Path(path)
     if not path.is_file():

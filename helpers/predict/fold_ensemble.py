@@ -58,8 +58,7 @@ class FoldEnsemble:
     def answer(self, inputs):
         """The mean of the folds' answers to {"video": (n, Tv, D), "video_length": (n,), …}, each at its temperature.
 
-        Returns:
-            (probabilities, attention): float64 (n, C), and {modality: float32 (n, T)} of those with attention.
+        Returns: (probabilities, attention): float64 (n, C), and {modality: float32 (n, T)} of those with attention.
         """
         answers = []
         with self._lock:  # one network serves all folds
@@ -96,9 +95,7 @@ def load_with_subsystems(folder, fold=None):
 
     Returns:
         (models, preprocessing, warnings): {kind: FoldEnsemble}, the run's own first; Preprocessing; list of sentences.
-
-    Raises:
-        FileNotFoundError, ValueError: no finished run; no such fold, or networks that do not fit the preprocessing.
+    Raises FileNotFoundError, ValueError: no finished run; no such fold, or networks that do not fit the preprocessing.
     """
     folder = pathlib.Path(folder)
     preprocessing, warnings = preprocessing_of(folder), []

@@ -22,8 +22,7 @@ def write(path, prediction, out):
     The box is lime where a face was found, red where it was lost, thicker with more attention. The bars are those of
     the window at that time, and the line in the waveform is the time.
 
-    Raises:
-        ClipError: the clip can no longer be read.
+    Raises ClipError: the clip can no longer be read.
     """
     out = pathlib.Path(out)
     sound = {} if prediction.samples is None else {"samples": prediction.samples, "rate": prediction.rate}

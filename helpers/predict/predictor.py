@@ -55,7 +55,6 @@ class Predictor:
                 "video" and "audio" in the place of "fusion"; with them it also answers clips that lack a modality.
             fold: of a folder: number of the fold whose model answers. None takes the mean of all folds' answers.
             threshold: probability above which an answer is confident; by default the model's own.
-
         Raises:
             FileNotFoundError: no such file, no finished run, or VGG16's weights are missing.
             ValueError: the file is no exported model or was tampered with, or no such fold.

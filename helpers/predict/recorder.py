@@ -45,7 +45,6 @@ def clip(source, folder, seconds=4, countdown=2):
         source: "upload" or "webcam", in Colab; anything else is a path.
         folder: where an upload or a recording is put.
         seconds, countdown: of a recording, and before it begins.
-
     Raises:
         FileNotFoundError: no such file; or nothing was uploaded.
         RuntimeError: "upload" or "webcam" outside Colab.

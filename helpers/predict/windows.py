@@ -94,8 +94,7 @@ def batches(clip, parts, streams):
 def merge(attention, parts, stream, count):
     """The attention of {window's number: (T,)} as one curve over the `count` steps of the whole clip.
 
-    Returns:
-        float32 (count,): mean over the windows that hold a step, made to sum to 1; 0 where none does.
+    Returns: float32 (count,): mean over the windows that hold a step, made to sum to 1; 0 where none does.
     """
     total, held = np.zeros(count), np.zeros(count)
     for number, row in attention.items():

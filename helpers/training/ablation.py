@@ -26,10 +26,7 @@ def run(features, model, rows, out=None, **options):
             or `grid`'s; "thesis" beside them is a published accuracy, carried into the table.
         out: folder; by default runs/ablation-<model>-<protocol> in the workspace.
         options: protocol, n_folds, max_folds, train, seed, progress, workers, as in `training.cross_validate`.
-
-    Returns:
-        (results, table): {row's name: CVResult}, in the rows' order, and what `table` makes of them.
-
+    Returns: (results, table): {row's name: CVResult}, in the rows' order, and what `table` makes of them.
     Raises:
         ValueError: unknown model or field, two equal rows, or what `training.cross_validate` refuses; before anything
             is trained.
@@ -83,7 +80,6 @@ def table(results, published=None):
     Args:
         results: {name: CVResult} of subsystems.
         published: {name: accuracy between 0 and 1}, shown beside; None for a row without one.
-
     Returns:
         DataFrame, one row a result: GRU layers, GRU units, batch norm, attention, parameters (trained ones), average,
         std, best over the folds and the published accuracy in per cent, folds.

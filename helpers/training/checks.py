@@ -51,7 +51,6 @@ def check_subsystems(required, folders, n_folds):
         required: {stream: config.json's content that the fusion needs}; the training's settings may differ.
         folders: {stream: the finished cross-validation's folder}.
         n_folds: folds that are needed.
-
     Raises:
         FileNotFoundError: no such folder, or a fold is missing in it.
         ValueError: trained on other folds, features or architecture.

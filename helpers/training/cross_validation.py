@@ -83,10 +83,7 @@ def cross_validate(
         progress: show a bar.
         workers: folds trained in parallel, in processes of one thread each: on a CPU two of them do more than one with
             two threads; an accelerator wants 1.
-
-    Returns:
-        CVResult.
-
+    Returns: CVResult.
     Raises:
         ValueError: before anything is trained: unknown model, a modality the features lack, folds that cannot be made,
             a class without training clips, an actor or take on both sides, a feature that is not finite, subsystems
@@ -176,8 +173,7 @@ def _parameters(features, settings, out):
 def load(out):
     """The CVResult of a finished cross-validation's folder.
 
-    Raises:
-        FileNotFoundError: there is none, or it was interrupted and has no summary yet.
+    Raises FileNotFoundError: there is none, or it was interrupted and has no summary yet.
     """
     out = pathlib.Path(out)
     if not (out / "summary.json").is_file():

@@ -27,9 +27,7 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, subsystem
         folder: for history.csv, predictions.csv and model.keras; `.<name>.state.npz` beside it is what it resumes from.
         subsystems: {stream: folder of its cross-validation} that the fusion's encoders come from; or None.
         bar: tqdm, moved once an epoch.
-
-    Raises:
-        OSError: the fold could not be saved; its last state is kept where there is room for it.
+    Raises OSError: the fold could not be saved; its last state is kept where there is room for it.
     """
     import pandas as pd
 
@@ -114,8 +112,7 @@ def compile_or_reuse(network, train, steps):
 
     Compiling takes seconds, and the folds of a cross-validation differ in values alone.
 
-    Returns:
-        keras.Model, compiled, with `network`'s initial weights and a fresh optimiser.
+    Returns: keras.Model, compiled, with `network`'s initial weights and a fresh optimiser.
     """
     made_of = (network.to_json(), [layer.trainable for layer in network.layers], train, steps, runtime.devices())
     if _last.get("made_of") != made_of:

@@ -15,9 +15,7 @@ def run(jobs, workers, bar):
         jobs: list of dicts, `fold.run`'s arguments without the bar.
         workers: processes.
         bar: tqdm, moved as the folds' epochs are done.
-
-    Raises:
-        Whatever a fold raises, once the others that had begun are done; finished folds stay.
+    Raises Whatever a fold raises, once the others that had begun are done; finished folds stay.
     """
     from joblib import Parallel, delayed
 

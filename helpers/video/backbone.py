@@ -27,12 +27,8 @@ def find_weights(path=None, stand_in=False):
     Args:
         path: a .h5 file for keras.applications.VGG16(include_top=False), "random", or None for the order above.
         stand_in: whether random weights may stand in, with a warning, where the file cannot be fetched.
-
-    Returns:
-        (source, identity): what to load ("random" or a path), and a short name that differs for different weights.
-
-    Raises:
-        FileNotFoundError: there is no file at the path given, or none was given and the file cannot be fetched.
+    Returns: (source, identity): what to load ("random" or a path), and a short name that differs for different weights.
+    Raises FileNotFoundError: there is no file at the path given, or none was given and the file cannot be fetched.
     """
     path = path or os.environ.get(WEIGHTS_VARIABLE)
     if path and path != "random":

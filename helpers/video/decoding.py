@@ -88,9 +88,7 @@ def decode(path, pictures=True, sound=None, threads=0):
         pictures: False yields nothing and only gathers the sound.
         sound: Sound to fill, or None.
         threads: of the video decoder; 0 takes one a core.
-
-    Raises:
-        ClipError: not readable, or the stream asked for is missing or cut short.
+    Raises ClipError: not readable, or the stream asked for is missing or cut short.
     """
     import av
 
@@ -150,9 +148,7 @@ def resample_fps(path, fps, sound=None):
         path: anything PyAV opens.
         fps: ticks a second.
         sound: Sound to fill on the way, or None.
-
-    Raises:
-        ClipError: as `decode`.
+    Raises ClipError: as `decode`.
     """
     first = shown = None
     tick, end = 0, 0.0
@@ -178,12 +174,8 @@ def join(paths, out, size=None, fps=25, rate=48_000):
         size: (width, height), both even; by default that of the first clip.
         fps: frames a second.
         rate: of the sound, Hz.
-
-    Returns:
-        out.
-
-    Raises:
-        ClipError: a clip cannot be read.
+    Returns: out.
+    Raises ClipError: a clip cannot be read.
     """
     import librosa
 

@@ -68,8 +68,7 @@ def _largest(boxes):
 def detect(picture, scale):
     """Finds the faces in a picture, uint8 (H, W) or (H, W, 3) RGB, after its sides are multiplied by `scale`.
 
-    Returns:
-        float32 (n, 4), top right bottom left in pixels of `picture`.
+    Returns: float32 (n, 4), top right bottom left in pixels of `picture`.
     """
     import cv2
 

@@ -37,12 +37,8 @@ def track(path, config=None, sound=None, threads=0):
         config: VideoConfig: 7.5 frames a second, 48 × 48.
         sound: decoding.Sound that gathers the clip's sound in the same pass, or None.
         threads: of the video decoder; 0 takes one a core.
-
-    Returns:
-        FaceTrack. Where no frame has a face, `found` is all False and `frames` is black.
-
-    Raises:
-        ClipError: not readable, no pictures, cut short, or shorter than `min_seconds`.
+    Returns: FaceTrack. Where no frame has a face, `found` is all False and `frames` is black.
+    Raises ClipError: not readable, no pictures, cut short, or shorter than `min_seconds`.
     """
     config = config or VideoConfig()
     follower = Follower(config.detect_sizes)
@@ -74,11 +70,8 @@ def track(path, config=None, sound=None, threads=0):
 def kept_frames(path, config=None):
     """Yields the frames nearest to 0, 1/7.5, 2/7.5, … seconds, by their time stamps; each once in a slower clip.
 
-    Yields:
-        (seconds from the first frame, uint8 (H, W, 3) RGB).
-
-    Raises:
-        ClipError: as `track`.
+    Yields: (seconds from the first frame, uint8 (H, W, 3) RGB).
+    Raises ClipError: as `track`.
     """
     for time, picture in _kept(path, config or VideoConfig()):
         yield time, picture.rgb()

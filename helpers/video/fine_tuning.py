@@ -92,13 +92,10 @@ def fine_tune(images, out, weights=None, config=None, progress=True):
         weights: where to start, as in `backbone.find_weights`.
         config: FineTuneConfig.
         progress: show a bar.
-
     Returns:
         (model, history): keras.Model from the lower blocks' output to probabilities over `images.classes`, and a list
         of dicts, one an epoch: epoch, loss, accuracy, seconds.
-
-    Raises:
-        ValueError: no image to train on, or `out` ends otherwise.
+    Raises ValueError: no image to train on, or `out` ends otherwise.
     """
     import keras
 

@@ -1,4 +1,4 @@
-"""The drawings of the thesis' chapter 2. Each function takes ax=None, draws on it or on a new one, and returns it."""
+"""The drawings of notebook 00. Each function takes ax=None, draws on it or on a new one, and returns it."""
 
 import numpy as np
 
