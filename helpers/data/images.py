@@ -28,10 +28,9 @@ JAFFE_NAMES = dict(zip(("AN", "DI", "FE", "HA", "SA", "SU", "NE"), FER_NAMES.val
 SPLITS = ("train", "public", "private")
 _OFFICIAL = dict(zip(("training", "publictest", "privatetest"), SPLITS))
 _FOLDERS = dict(zip(("train", "validation", "test"), SPLITS))
-_GET_FER = (
-    "FER2013 needs a Kaggle sign-in: take fer2013.csv or train.csv from https://www.kaggle.com/c/"
-    "challenges-in-representation-learning-facial-expression-recognition-challenge, and give its path."
-)
+_PICTURES = (".jpg", ".jpeg", ".png")
+_KAGGLE = "https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge"
+_GET_FER = f"FER2013 needs a Kaggle sign-in: take fer2013.csv or train.csv from {_KAGGLE}, and give its path."
 _GET_JAFFE = "JAFFE is given on request: ask at https://zenodo.org/records/3451524, unpack it and give its folder."
 
 
@@ -63,19 +62,12 @@ class ImageSet:
 
 
 def mapping():
-    """Maps both sets' emotions to this project's.
-
-    Returns:
-        DataFrame, one row each of ravdess.EMOTIONS, columns: emotion, fer2013 code, fer2013 name, jaffe code. "calm"
-        has no code (<NA>) and no names ("").
-    """
+    """Both sets' codes and names for this project's emotions: DataFrame; "calm" has none (<NA> and "")."""
     import pandas as pd
 
-    fer = [(emotion, code, name) for code, (name, emotion) in enumerate(FER_NAMES.items())]
-    table = pd.DataFrame(fer, columns=["emotion", "fer2013 code", "fer2013 name"]).set_index("emotion")
-    table["jaffe code"] = list(JAFFE_NAMES)
-    table = table.astype({"fer2013 code": "Int64"}).reindex(ravdess.EMOTIONS).reset_index()
-    return table.fillna({"fer2013 name": "", "jaffe code": ""})
+    columns = {"fer2013 code": range(7), "fer2013 name": list(FER_NAMES), "jaffe code": list(JAFFE_NAMES)}
+    table = pd.DataFrame(columns, index=pd.Index(FER_NAMES.values(), name="emotion")).astype({"fer2013 code": "Int64"})
+    return table.reindex(ravdess.EMOTIONS).reset_index().fillna({"fer2013 name": "", "jaffe code": ""})
 
 
 def fer2013(path):
@@ -97,8 +89,7 @@ def fer2013(path):
     if path.is_dir():
         names = sorted(each.name for each in path.iterdir() if not each.name.startswith("."))
         if not _FOLDERS.keys().isdisjoint(names):
-            files = _below(path, (".jpg", ".jpeg", ".png"))
-            return _from_files(path, [(name, file.read_bytes) for name, file in files])
+            return _from_files(path, _below(path, _PICTURES))
         packed = [name for name in names if name.endswith((".csv", ".csv.gz", ".zip"))]
         if not packed:
             raise FileNotFoundError(f"no FER2013 in {path}: found {', '.join(names[:8]) or 'nothing'}. {_GET_FER}")
@@ -111,8 +102,8 @@ def fer2013(path):
             tables = [name for name in archive.namelist() if name.endswith(".csv")]
             if tables:
                 return _from_csv(path, archive.open(tables[0]))
-            names = sorted(name for name in archive.namelist() if name.lower().endswith((".jpg", ".jpeg", ".png")))
-            return _from_files(path, [(name, lambda name=name: _read(archive, name)) for name in names])
+            names = sorted(name for name in archive.namelist() if name.lower().endswith(_PICTURES))
+            return _from_files(path, [(name, zipfile.Path(archive, name)) for name in names])
     except (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile) as error:
         raise ValueError(f"{path} is cut short or damaged ({error}): get it again") from error
 
@@ -125,27 +116,24 @@ def jaffe(folder, cut=None):
         cut: function of a gray image, uint8 (H, W), that gives the face, uint8 (48, 48), such as `video.largest_face`;
             by default the image's middle square is scaled.
     Returns: ImageSet by path, all of split "train". What cannot be used is named in `.excluded`.
-    Raises:
-        FileNotFoundError: no such folder, or no .tiff in it; says where to get it.
-        ValueError: no file in it is usable; says why.
+    Raises FileNotFoundError, ValueError: no .tiff in such a folder, and where to get it; none is usable, and why.
     """
     folder = pathlib.Path(folder).expanduser()
     files = _below(folder, (".tif", ".tiff"))
     if not files:
         raise FileNotFoundError(f"no JAFFE image (KA.AN1.39.tiff, …) below {folder}. {_GET_JAFFE}")
-    rows, excluded, first = [], Exclusions(), {}
-    for name, path in files:
+    first = {}
+
+    def read(name, path):
         stem = path.stem.upper()
         parts = re.fullmatch(r"[A-Z]{2}\.([A-Z]{2})\d\.\d+", stem)
         if not parts or parts[1] not in JAFFE_NAMES:
-            excluded.add(name, "not a JAFFE name such as KA.AN1.39.tiff")
-        elif first.setdefault(stem, name) != name:
-            excluded.add(name, f"same image as {first[stem]}")
-        elif (image := _gray(path.read_bytes)) is None:
-            excluded.add(name, "not readable as an image")
-        else:
-            rows.append(((cut or _middle_square)(image), JAFFE_NAMES[parts[1]], "train", name))
-    return _image_set(folder, rows, excluded)
+            raise ValueError("not a JAFFE name such as KA.AN1.39.tiff")
+        if first.setdefault(stem, name) != name:
+            raise ValueError(f"same image as {first[stem]}")
+        return (cut or _middle_square)(_gray(path)), JAFFE_NAMES[parts[1]], "train"
+
+    return _image_set(folder, files, read)
 
 
 def _below(root, endings):
@@ -154,38 +142,31 @@ def _below(root, endings):
     return sorted((p.relative_to(root).as_posix(), p) for p in paths)
 
 
-def _read(archive, name):
-    if archive.getinfo(name).file_size > MOST_BYTES["image"]:  # zipfile reads no byte more than is declared
-        raise ValueError("too large")
-    return archive.read(name)
-
-
 def _from_files(source, files):
-    rows, excluded = [], Exclusions()
-    for name, read in files:
+    def read(name, path):
         folder, emotion, file = ["", "", *name.lower().split("/")][-3:]
         if folder not in _FOLDERS or emotion not in FER_NAMES:
-            excluded.add(name, "not in a folder such as train/angry, validation/fear, test/sad")
-        elif (image := _gray(read)) is None:
-            excluded.add(name, "not readable as an image")
-        else:
-            split = _OFFICIAL.get(file.split("_")[0], _FOLDERS[folder])
-            rows.append((_middle_square(image), FER_NAMES[emotion], split, name))
-    return _image_set(source, sorted(rows, key=lambda row: (SPLITS.index(row[2]), row[3])), excluded)
+            raise ValueError("not in a folder such as train/angry, validation/fear, test/sad")
+        return _middle_square(_gray(path)), FER_NAMES[emotion], _OFFICIAL.get(file.split("_")[0], _FOLDERS[folder])
+
+    images = _image_set(source, files, read)
+    return images.subset(np.lexsort((images.name, [SPLITS.index(split) for split in images.split])))
 
 
-def _gray(read):
-    """A file's gray image, uint8 (H, W), or None where it cannot be read to its end or is too large."""
+def _gray(path):
+    """The gray image of a file on disk or in a zip: uint8 (H, W)."""
     from PIL import Image, ImageFile
 
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # face_recognition's import allows them, for the whole process
     try:
-        with Image.open(io.BytesIO(read())) as image:
-            if image.width * image.height > MOST_PIXELS:  # known from its header
-                return None
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES["image"] + 1)
+        with Image.open(io.BytesIO(data)) as image:
+            if len(data) > MOST_BYTES["image"] or image.width * image.height > MOST_PIXELS:  # by its header
+                raise ValueError("too large")
             return np.asarray(image.convert("L"))
-    except Exception:  # a decoder for each format, and each has errors of its own
-        return None
+    except Exception as error:  # a decoder for each format, and each has errors of its own
+        raise ValueError("not readable as an image") from error
 
 
 def _from_csv(path, file):
@@ -194,33 +175,28 @@ def _from_csv(path, file):
     data = file.read(MOST_BYTES["csv"] + 1)
     if len(data) > MOST_BYTES["csv"]:
         raise ValueError(f"{path} has more than {MOST_BYTES['csv'] / 1e6:.0f} MB unpacked: FER2013 has 301")
-    rows, excluded = [], Exclusions()
     options = {"dtype": str, "skipinitialspace": True, "keep_default_na": False, "encoding": "utf-8-sig"}
     try:
-        for table in pd.read_csv(io.BytesIO(data), chunksize=2000, **options):
-            table.columns = [str(name).strip().lower() for name in table.columns]
-            if not {"emotion", "pixels"} <= set(table.columns):
-                raise ValueError(f"its columns are {', '.join(table.columns)[:200]}")
-            for row in table.assign(usage=table.get("usage", "Training")).itertuples():
-                name = f"{path.name} row {len(rows) + len(excluded) + 1}"
-                try:
-                    rows.append((*_parse(row), name))
-                except ValueError as error:
-                    excluded.add(name, error)
+        table = pd.read_csv(io.BytesIO(data), **options).fillna("")
+        table.columns = [str(name).strip().lower() for name in table.columns]
+        if not {"emotion", "pixels"} <= set(table.columns):
+            raise ValueError(f"its columns are {', '.join(table.columns)[:200]}")
     except ValueError as error:  # pandas' own are ValueErrors too
         needed = f"{path} is not FER2013: the columns emotion and pixels are needed, and numbers in them ({error})."
         raise ValueError(f"{needed} {_GET_FER}") from error
-    return _image_set(path, rows, excluded)
+    rows = table.assign(usage=table.get("usage", "Training")).itertuples()
+    return _image_set(path, ((f"{path.name} row {row.Index + 1}", row) for row in rows), _parse)
 
 
-def _parse(row):
-    """(image, emotion, split) of a csv's row."""
-    code, split, text = str(row.emotion).strip(), _OFFICIAL.get(str(row.usage).strip().lower()), str(row.pixels)
+def _parse(name, row):
+    code, split = row.emotion.strip(), _OFFICIAL.get(row.usage.strip().lower())
     if code not in tuple("0123456"):
         raise ValueError(f"unknown emotion code {code!r}")
     if split is None:
         raise ValueError(f"unknown Usage {row.usage!r}")
-    values = np.fromstring(text, dtype=np.int64, sep=" ") if re.fullmatch(r"[\d ]*\d *", text, re.ASCII) else None
+    values = None
+    if re.fullmatch(r"[\d ]*\d *", row.pixels, re.ASCII):
+        values = np.fromstring(row.pixels, dtype=np.int64, sep=" ")
     if values is None or values.max() > 255:
         raise ValueError("pixels that are not whole numbers 0 to 255")
     if len(values) != SIDE**2:
@@ -229,7 +205,6 @@ def _parse(row):
 
 
 def _middle_square(image):
-    """The middle square of a gray image, scaled."""
     import cv2
 
     side = min(image.shape)
@@ -238,8 +213,14 @@ def _middle_square(image):
     return cv2.resize(square, (SIDE, SIDE), interpolation=cv2.INTER_AREA if side > SIDE else cv2.INTER_LINEAR)
 
 
-def _image_set(source, rows, excluded):
-    """ImageSet of (gray image, emotion, split, name)."""
+def _image_set(source, items, read):
+    """ImageSet of what `read` makes of each (name, item): (gray image, emotion, split), or ValueError: the reason."""
+    rows, excluded = [], Exclusions()
+    for name, item in items:
+        try:
+            rows.append((*read(name, item), name))
+        except ValueError as error:
+            excluded.add(name, error)
     if not rows:
         raise ValueError(f"no usable image in {source}: {excluded}")
     gray, emotion, split, name = map(np.array, zip(*rows))
