@@ -121,7 +121,6 @@ def vtlp_matrices(rate, n_mels, n_mfcc, strongest):
     """Matrices that scale all formants by one factor: vocal tract length perturbation (Jaitly & Hinton 2013).
 
     The factors reach from 1 / (1 + strongest) to 1 + strongest.
-
     Returns: (matrices, factors): float32 (W, n_mfcc, n_mfcc), cepstra' ≈ matrix @ cepstra; float64 (W,).
     """
     basis = cosines(n_mels, n_mfcc)
@@ -138,11 +137,8 @@ def vtlp_matrices(rate, n_mels, n_mfcc, strongest):
 def mixup(inputs, label, alpha, random):
     """Mixes each clip and its label with another's (mixup, Zhang et al. 2018), the larger share being its own.
 
-    A mixed clip is as long as the longer of the two; the shorter is padded with its mean frame.
-
-    Args:
-        inputs, label: {modality: (B, T, D), "<modality>_length": (B,)}, and float (B, C); returned alike.
-        alpha: of the beta distribution that shares are drawn from.
+    A mixed clip is as long as the longer of the two; the shorter is padded with its mean frame. Inputs {modality:
+    (B, T, D), "<modality>_length": (B,)} and label float (B, C) are returned alike; shares are of Beta(alpha, alpha).
     """
     other = random.permutation(len(label))
     share = random.beta(alpha, alpha, len(label))

@@ -17,16 +17,13 @@ BLOCK = 256  # frames at a time: a long sound's spectra together would be a hund
 def features(samples, rate, config=None):
     """Computes what the audio networks take, the thesis' 13 MFCC by default; arguments and errors as of `speech.mfcc`.
 
-    Returns:
-        (features, times): float32 (T, width(config)), the columns in `columns`' order; float32 (T,), the middle of
-        each frame in seconds.
+    Returns: (features, times): float32 (T, width(config)), as `columns` says; float32 (T,), each frame's middle in s.
     """
     import librosa
 
     config = config or AudioConfig()
     mfcc = speech.mfcc(samples, rate, config)
-    # Regression over nine frames (Furui 1986).
-    options = {"width": 9, "axis": 0, "mode": "nearest"}
+    options = {"width": 9, "axis": 0, "mode": "nearest"}  # regression over nine frames (Furui 1986)
     parts = [mfcc, *(librosa.feature.delta(mfcc, order=n, **options) for n in range(1, config.deltas + 1))]
     times, kept = speech.frame_times(len(mfcc), config).astype(np.float32), slice(None)
     if config.prosody or config.trim_db:
@@ -39,10 +36,7 @@ def features(samples, rate, config=None):
 
 
 def trim_silence(energy, decibels):
-    """The slice from the first to the last frame that is at most so many decibels softer than the loudest.
-
-    `energy` (T,) is the natural logarithm of each frame's energy.
-    """
+    """The slice from first to last frame at most so many decibels softer than the loudest; energy (T,), natural log."""
     loudness = energy * 10 / np.log(10)
     frames = np.flatnonzero(loudness >= loudness.max() - decibels)
     return slice(max(0, frames[0] - AROUND), frames[-1] + 1 + AROUND)

@@ -17,8 +17,7 @@ def load(path, config=None, sound=None):
 
     Args:
         path: .wav or .flac (soundfile), or anything else PyAV opens, such as .mp4. Any rate, any number of channels.
-        config: AudioConfig, 48 kHz by default.
-        sound: decoding.Sound, where the sound was gathered already while the pictures were decoded.
+        config, sound: AudioConfig; decoding.Sound, where it was gathered already while the pictures were decoded.
     Returns: (samples, rate): float32 (n,) in [−1, 1], and the rate in Hz.
     Raises ClipError: not readable, no sound stream, cut short, shorter than `min_seconds`, or digital silence.
     """
@@ -65,8 +64,7 @@ def mfcc(samples, rate, config=None):
     """Mel frequency cepstral coefficients: pre-emphasis, frames, Hamming, FFT, HTK mel bank, log, DCT (2.24–2.27).
 
     Args:
-        samples: float (n,), mono; padded with zeros to one frame where shorter.
-        rate: of the samples, in Hz; must be the configured one.
+        samples, rate: float (n,), mono, padded with zeros to one frame where shorter; in Hz, the configured one.
         config: AudioConfig: 13 coefficients, frames of 4096 samples every 2048, wholly inside the sound.
     Returns: float32 (T, n_mfcc), T = 1 + (n − n_fft) // hop_length.
     Raises ValueError: the rate is not the configured one, or the samples are not one-dimensional.

@@ -46,8 +46,7 @@ def main():
 def fetch(rows, options):
     if not options.members:
         print(*manifest.fetch(rows, options.dest), sep="\n")
-        return 0
-    for row in rows:
+    for row in rows if options.members else ():
         paths = manifest.members(row, options.dest, options.members)
         print(f"{row.file}: {len(paths)} members in {options.dest}")
     return 0
@@ -55,12 +54,8 @@ def fetch(rows, options):
 
 def verify(rows, options):
     faults = {row: manifest.fault(row, options.dest) for row in rows}
-    for row in rows:
-        if faults[row] == "missing":
-            print(f"missing: {row.file}")
-    for row in rows:
-        if faults[row] not in ("", "missing"):
-            print(f"wrong: {row.file}: {faults[row]}")
+    for row in sorted(filter(faults.get, rows), key=lambda row: faults[row] != "missing"):
+        print(f"missing: {row.file}" if faults[row] == "missing" else f"wrong: {row.file}: {faults[row]}")
     good = [row for row in rows if not faults[row]]
     print(f"{len(good)} of {len(rows)} as they should be")
     if unchecked := [row.file for row in good if not row.md5]:

@@ -13,13 +13,10 @@ def load(name="synthetic", root="", actors=24, **options):
     Args:
         name: "synthetic" (clips are drawn and spoken here, once); "ravdess" (those in `root`, or fetched from Zenodo
             when their features are built); or the path of your own clips, see `own_clips.index`.
-        root: folder of the clips; "" is data/<name> in the workspace.
-        actors: ravdess: how many of the 24, from the first.
+        root, actors: folder of the clips, "" is data/<name> in the workspace; how many of RAVDESS' 24, from the first.
         options: of `synthetic.make`: n_actors, takes, seed; by default those the folder was made with.
     Returns: pandas.DataFrame as `ravdess.index` gives it.
-    Raises:
-        ValueError: unknown name, or none of the actors is there.
-        FileNotFoundError: no such csv, or a `root` without clips; says what to do.
+    Raises ValueError, FileNotFoundError: unknown name, or none of the actors is there; no such csv, or no clips.
     """
     folder = pathlib.Path(root).expanduser() if root else runtime.workspace() / "data" / name
     if name == "synthetic":

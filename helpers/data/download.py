@@ -65,8 +65,8 @@ class PartialFile:
 
     def spans(self):
         """Sorted list of (start, stop)."""
-        paths = [path for path in self.folder.iterdir() if path.name.isdigit()]
-        return sorted((int(path.name), int(path.name) + path.stat().st_size) for path in paths)
+        parts = [(int(p.name), p.stat().st_size) for p in self.folder.iterdir() if p.name.isdigit()]
+        return sorted((start, start + size) for start, size in parts)
 
     def count(self):
         """Bytes on disk."""
@@ -75,12 +75,11 @@ class PartialFile:
     def missing(self, start, stop):
         """The gaps between `start` and `stop`: list of (start, stop)."""
         gaps = []
-        for a, b in self.spans():
-            if b > start and a < stop:
-                if a > start:
-                    gaps.append((start, a))
-                start = max(start, b)
-        return gaps + [(start, stop)] if start < stop else gaps
+        for a, b in [*self.spans(), (stop, stop)]:
+            if start < min(a, stop):
+                gaps.append((start, min(a, stop)))
+            start = max(start, b)
+        return gaps
 
     def open_at(self, start):
         """A binary file to append the bytes from `start` on: the part that ends there, or a new one."""
@@ -89,14 +88,14 @@ class PartialFile:
 
     def read(self, start, stop):
         """The bytes from `start` to `stop`, none of which is missing."""
-        parts = []
+        data = b""
         for a, b in self.spans():
-            if a <= start < min(b, stop):
+            at = start + len(data)
+            if a <= at < min(b, stop):
                 with open(self._path(a), "rb") as file:
-                    file.seek(start - a)
-                    parts.append(file.read(min(b, stop) - start))
-                start = min(b, stop)
-        return b"".join(parts)
+                    file.seek(at - a)
+                    data += file.read(min(b, stop) - at)
+        return data
 
     def remember(self, about):
         """Keeps what is known of the whole file: a dict."""
@@ -136,16 +135,12 @@ class RemoteFile(io.RawIOBase):
 
     Args:
         url: http or https address; redirects are followed on its own host alone, and never from https to http.
-        folder: for the parts that came (see `PartialFile`).
-        name: what messages call the file.
-        size: bytes expected, None if unknown.
-        tell: called with the number of new bytes as they come.
+        folder, name: for the parts that came (see `PartialFile`); what messages call the file.
+        size, tell: bytes expected, None if unknown; called with the number of new bytes as they come.
         stop: threading.Event; once set, the fetching ends within a second with DownloadError, also from a pause.
-        pause: seconds before the second try; doubles with each further one.
-        timeout: (seconds to connect, seconds of silence) before a connection counts as broken.
-    Raises:
-        DownloadError: another process has the folder; or, when reading, the file could not be had.
-        NoRangeError: a part is wanted and the server does not do Range.
+        pause, timeout: seconds before the second try, doubled with each further one; as TIMEOUT.
+    Raises DownloadError: another process has the folder; or, when reading, the file could not be had. NoRangeError then
+        means that a part is wanted and the server does not do Range.
     """
 
     def __init__(self, url, folder, name=None, size=None, tell=None, stop=None, pause=1.0, timeout=TIMEOUT):
@@ -246,12 +241,12 @@ class RemoteFile(io.RawIOBase):
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 problem, pause = _in_words(error), getattr(error, "pause", None)
             tries = 1 if self.partial.count() >= before + LITTLE and self.ranges else tries + 1
+            again = "What has come is kept: run the same again later"
             if tries >= TRIES:
-                kept = "What has come is kept: run the same again later"
-                raise self._error(f"{problem}; {tries} tries in a row brought nothing new. {kept}")
+                raise self._error(f"{problem}; {tries} tries in a row brought nothing new. {again}")
             pause = self.pause * 2 ** (tries - 1) if pause is None else pause
             if pause > LONGEST_PAUSE:
-                raise self._error(f"{problem} and asks to wait {pause:.0f} s: run the same again later")
+                raise self._error(f"{problem} and asks to wait {pause:.0f} s. {again}")
             (self.stop or threading.Event()).wait(pause)
             if start >= 0 and self.ranges:
                 gaps = self.partial.missing(start, stop or self.size or float("inf"))
@@ -268,10 +263,9 @@ class RemoteFile(io.RawIOBase):
         try:
             status = f"the server answered {response.status_code} {response.reason}"
             if response.status_code in PASSING:
-                pause = None
                 with contextlib.suppress(urllib3.exceptions.InvalidHeader):
-                    pause = urllib3.Retry().get_retry_after(response.raw)
-                raise _TryAgainError(status, pause)
+                    raise _TryAgainError(status, urllib3.Retry().get_retry_after(response.raw))
+                raise _TryAgainError(status)
             if response.status_code not in (200, 206):
                 raise self._error(f"{status}. Is the address right?")
             if response.headers.get("Content-Type", "").startswith("text/html"):

@@ -56,8 +56,7 @@ class ImageSet:
         """Number of images: DataFrame, one row an emotion of `classes`, one column a split of SPLITS."""
         import pandas as pd
 
-        emotion = pd.Series(np.array(self.classes)[self.label], name="emotion")
-        counts = pd.crosstab(emotion, pd.Series(self.split, name="split"))
+        counts = pd.crosstab(np.array(self.classes)[self.label], self.split, rownames=["emotion"], colnames=["split"])
         return counts.reindex(index=self.classes, columns=SPLITS, fill_value=0)
 
 
@@ -79,9 +78,7 @@ def fer2013(path):
             "public", "private"; one named Training_…, PublicTest_… or PrivateTest_… is of that split whatever its
             folder). Either as it is, or in a .zip; a csv in a .gz too. Or a folder with one of these in it.
     Returns: ImageSet, in the csv's order, or by split and then by path.
-    Raises:
-        FileNotFoundError: nothing there, or a folder of something else; says where to get it.
-        ValueError: a csv of other columns, cut short or too large; nothing usable in it.
+    Raises FileNotFoundError, ValueError: it is not there, and where to get it; other columns, cut short, nothing usable.
     """
     path = pathlib.Path(path).expanduser()
     if not path.exists():

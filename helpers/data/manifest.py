@@ -40,13 +40,9 @@ COLUMNS = Row._fields
 
 
 def read(path=None):
-    """The manifest's rows: list of Row.
+    """The manifest's rows: list of Row; by default of the csv that EMOTION_MANIFEST names, or the suite's own.
 
-    Args:
-        path: csv file; by default the one EMOTION_MANIFEST names, or the suite's own.
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: a column is missing, or a row is not as it must be; names file and line.
+    Raises FileNotFoundError, ValueError: no such file; a column is missing, or a row is wrong: names file and line.
     """
     path = pathlib.Path(path or os.environ.get(VARIABLE) or PROJECT / "data_manifest.csv")
     rows, names = [], set()
@@ -88,10 +84,8 @@ def fetch(rows, dest, progress=True, **options):
     """Fetches files, each whole and verified or not at all; goes on where an earlier call was broken off.
 
     Args:
-        rows: list of Row. One that cannot be had does not keep the others from coming.
-        dest: folder.
-        progress: show a bar: bytes, rate, time left.
-        options: of RemoteFile.
+        rows, dest: list of Row; folder. A file that cannot be had does not keep the others from coming.
+        progress, options: show a bar: bytes, rate, time left; of RemoteFile.
     Returns: list of the files' paths.
     Raises DownloadError: names every file that could not be had, and why.
     """

@@ -20,9 +20,8 @@ _ENTRY = re.compile(r"(?:faces|mfcc|vgg16)-[0-9a-f]{8}/[^/\\]+\.(?:npz|npy|why|j
 def pack(cache, path):
     """Packs a cache into one zip archive, the same bytes for the same entries. Returns its manifest.Row, without url.
 
-    Args:
-        cache: folder; FileNotFoundError where it holds no entry.
-        path: the archive to make; replaced whole or not at all. A folder gets `emotion-cache.zip`.
+    The archive at `path` is replaced whole or not at all; a folder gets `emotion-cache.zip`.
+    Raises FileNotFoundError: the cache holds no entry.
     """
     cache, path = pathlib.Path(cache), pathlib.Path(path)
     path = path / NAME if path.is_dir() else path
@@ -30,8 +29,7 @@ def pack(cache, path):
     names = [name for name in names if _ENTRY.fullmatch(name) and "/." not in name]
     if not names:
         raise FileNotFoundError(f"{cache} holds no entry to pack: build the features first")
-    packed = {"compression": zipfile.ZIP_DEFLATED, "compresslevel": 1}
-    with runtime.replacing(path) as target, zipfile.ZipFile(target, "w", **packed) as archive:
+    with runtime.replacing(path) as target, zipfile.ZipFile(target, "w") as archive:
         for name in names:
             info = zipfile.ZipInfo(name)  # its date is 1980: the time of packing changes no byte
             info.compress_type = zipfile.ZIP_DEFLATED
@@ -44,9 +42,8 @@ def unpack(path, cache):
     """Puts a packed cache's entries in place; those that are there are kept.
 
     Returns: (names of all its entries, number of those that were new).
-    Raises:
-        DownloadError: it holds something that no cache does, and nothing of it is used; or it is damaged, and the
-            entries before the damaged one, whose checksums are right, stay.
+    Raises DownloadError: it holds something that no cache does, and nothing of it is used; or it is damaged, and the
+        entries before the damaged one, whose checksums are right, stay.
     """
     path, cache = pathlib.Path(path), pathlib.Path(cache)
     try:
@@ -73,8 +70,7 @@ def restore(where, cache, md5="", tell=print):
     Args:
         where: an archive, a folder that holds emotion-cache.zip (a mounted Drive), or the id or address of a file
             shared on Google Drive; "" does nothing.
-        cache: folder.
-        md5: 32 hex digits the archive must have; "" leaves it to the archive's own checksums.
+        cache, md5: folder; 32 hex digits the archive must have, "" leaves it to the archive's own checksums.
         tell: called with one line on what happened.
     Returns: Number of new entries; 0 where the mirror could not be had.
     """

@@ -8,14 +8,11 @@ BLOCK = 1024  # samples that go into one AAC frame
 
 
 def write(path, frames=None, samples=None, *, size=None, fps=30, rate=48_000):
-    """Encodes frames, mono samples or both, each on one thread so that the bytes repeat.
+    """Encodes frames, mono samples or both as an mp4, each on one thread so that the bytes repeat.
 
     Args:
-        path: the file to write, an mp4 whatever its name.
-        frames: iterable of uint8 (height, width, 3) RGB, or None.
-        samples: float (n,), −1 to 1, or None.
-        size: (width, height) of the frames, both even.
-        fps, rate: frames a second, a number or a Fraction; samples a second.
+        frames, samples: iterable of uint8 (height, width, 3) RGB; float (n,), −1 to 1; one of them may be None.
+        size, fps, rate: (width, height), both even; frames a second, a number or a Fraction; samples a second.
     """
     import av
 

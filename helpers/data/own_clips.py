@@ -26,9 +26,7 @@ def index(source):
         pandas.DataFrame with the columns of `ravdess.index`, and speaker. clip_id is the path from the folder;
         actor numbers the speakers 1, 2, … by name. `.attrs["excluded"]` names the files that are no row: absent,
         neither picture nor sound, or the same content as another (one clip twice would lie on both sides of a split).
-    Raises:
-        FileNotFoundError: no such csv or folder.
-        ValueError: a column is missing, an emotion is empty, one path stands twice, or nothing is usable; says where.
+    Raises FileNotFoundError, ValueError: no such csv or folder; something in it is missing or stands twice, and where.
     """
     source = pathlib.Path(source).expanduser()
     if source.is_dir():
@@ -78,8 +76,7 @@ def _from_csv(source):
 
 def _from_folders(root):
     paths = sorted(p.relative_to(root) for p in root.rglob("*") if p.is_file() and not p.name.startswith("."))
-    blank = {"speaker": "", "audio": ""}
-    entries = [{"path": p.as_posix(), "emotion": p.parts[0]} | blank for p in paths if len(p.parts) > 1]
+    entries = [{"path": p.as_posix(), "emotion": p.parts[0], "speaker": "", "audio": ""} for p in paths if p.parts[1:]]
     if not entries:
         raise ValueError(f"{root} has no subfolder with clips: one subfolder a class is needed")
     return entries

@@ -18,15 +18,8 @@ SUFFIXES = (".mp4", ".wav", ".flac")
 LUNA_2022 = ((2, 5, 14, 15, 16), (3, 6, 7, 13, 18), (10, 11, 12, 19, 20), (8, 17, 21, 23, 24), (1, 4, 9, 22))
 
 # The name code's fields in order, and the highest value of each; the lowest is 1.
-_FIELDS = {
-    "modality": 3,
-    "vocal channel": 2,
-    "emotion": 8,
-    "intensity": 2,
-    "statement": 2,
-    "repetition": 2,
-    "actor": 24,
-}
+_FIELDS = {"modality": 3, "vocal channel": 2, "emotion": 8, "intensity": 2, "statement": 2, "repetition": 2}
+_FIELDS |= {"actor": 24}
 
 
 class Clip(NamedTuple):
@@ -67,8 +60,8 @@ def parse(name):
     if (emotion, intensity) == (1, 2):
         raise ValueError(f"{stem!r}: the intensity is '02'; neutral has no strong intensity")
     channel, sex = ("speech", "song")[channel - 1], "male" if actor % 2 else "female"
-    named = (EMOTIONS[emotion - 1], emotion - 1, intensity, statement, repetition, actor, sex)
-    return Clip(stem, modality, channel, *named)
+    label = emotion - 1
+    return Clip(stem, modality, channel, EMOTIONS[label], label, intensity, statement, repetition, actor, sex)
 
 
 def index(root, video_only=False):
@@ -79,8 +72,7 @@ def index(root, video_only=False):
     training and test, so they are left out unless asked for.
 
     Args:
-        root: folder, searched with all its subfolders.
-        video_only: True also lists takes of which there is no other clip.
+        root, video_only: folder, searched with all its subfolders; True also lists takes without any other clip.
     Returns:
         pandas.DataFrame sorted by clip_id, columns: clip_id, path, emotion, label, intensity, statement, repetition,
         actor, sex, modality, video_path, audio_path ("" where there is none). `.attrs["excluded"]` is the
@@ -144,9 +136,7 @@ def folds(table, protocol="random", n_folds=10, seed=0):
         protocol: "random" (the thesis': stratified by emotion, the same actors on both sides), "actor" (stratified,
             no actor on both sides) or "luna2022" (the published five actor-wise folds; `n_folds` and `seed` unused).
     Returns: list of (train, test): int arrays of row numbers. Each row is in exactly one test.
-    Raises:
-        ValueError: unknown protocol; more folds than clips of the rarest emotion, or than actors; a luna2022 fold
-            with no clip.
+    Raises ValueError: unknown protocol, more folds than clips of an emotion or than actors, or an empty luna2022 fold.
     """
     from sklearn.model_selection import PredefinedSplit, StratifiedGroupKFold, StratifiedKFold
 

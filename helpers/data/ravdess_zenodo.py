@@ -27,8 +27,7 @@ def table(root, actors=24):
         data_manifest.csv that hold each clip. Sound comes from the audio-only recordings where the manifest has them.
     Raises ValueError: the manifest names none of their archives.
     """
-    files = {row.file for row in manifest.read()}
-    rows = []
+    files, rows = {row.file for row in manifest.read()}, []
     for actor in range(1, min(actors, 24) + 1):
         archive, folder = VIDEO_ARCHIVE.format(actor), pathlib.Path(root) / f"Actor_{actor:02}"
         if archive not in files:
@@ -61,11 +60,9 @@ def fetch(needed, progress=True, stop=None):
 
     Args:
         needed: list of (row of `table`, streams whose file is needed).
-        progress: show bars.
-        stop: threading.Event; once set, the fetching ends with DownloadError.
+        progress, stop: show bars; threading.Event that, once set, ends the fetching with DownloadError.
     """
-    archives = {row.file: row for row in manifest.read()}
-    members = {}
+    archives, members = {row.file: row for row in manifest.read()}, {}
     for row, streams in needed:
         for stream in streams:
             path = pathlib.Path(getattr(row, f"{stream}_path"))
@@ -85,13 +82,8 @@ def fetch_row(row):
 def fetched(rows, lacking, done, progress=True):
     """Yields one actor's rows of `table` with their files here, while the next actor's are being fetched.
 
-    A file that its archive does not hold is still not there.
-
-    Args:
-        rows: of `table`.
-        lacking: function that gives the streams whose file a row needs.
-        done: function that is called with each list of rows after its use, such as to delete their files.
-        progress: show bars.
+    A file that its archive does not hold is still not there. `lacking` gives the streams whose file a row needs, and
+    `done` is called with each list of rows after its use, such as to delete their files.
     """
     by_actor, stop = operator.attrgetter("actor"), threading.Event()
     batches = [list(batch) for _, batch in itertools.groupby(sorted(rows, key=by_actor), key=by_actor)]

@@ -99,18 +99,14 @@ def clip(
 
     Args:
         path: where to write; the file appears there only when it is finished. Its folder is made if need be.
-        emotion: one of EMOTIONS.
-        actor: 1..24; odd ones are men, even ones women.
+        emotion, actor: one of EMOTIONS; 1..24, odd ones are men, even ones women.
         statement, repetition: 1 or 2; the statement's vowels are spoken.
         seed: whole number >= 0; with the four above, it decides everything that is drawn at random.
-        seconds: duration, by default drawn from 2.0 to 2.6.
-        fps: frames per second, by default 30000/1001.
+        seconds, fps: duration, by default drawn from 2.0 to 2.6; frames per second.
         size: (width, height) in pixels, both even; the head takes about 60 % of the height.
-        face: False leaves only the background.
-        sound, pictures: False leaves the audio or the video stream out.
+        face, sound, pictures: False leaves only the background, or the audio or video stream out.
         silent: True writes an audio stream of digital silence.
-    Raises:
-        ValueError: for an unknown emotion, actor, statement or repetition, an odd size, or neither sound nor pictures.
+    Raises ValueError: unknown emotion, actor, statement or repetition, an odd size, or neither sound nor pictures.
     """
     if emotion not in EMOTIONS or actor not in range(1, 25) or (statement, repetition) not in _TAKES:
         raise ValueError(f"no such clip: {emotion}, actor {actor}, statement {statement}, repetition {repetition}")
@@ -147,8 +143,7 @@ def make(root, n_actors=6, takes=4, seed=0, workers=None, progress=True):
         root: folder, made if need be.
         n_actors: 1..24; each actor speaks with all eight emotions.
         takes: 1..4 clips for each actor and emotion: (statement, repetition) = (1, 1), (1, 2), (2, 1), (2, 2).
-        seed: see `clip`.
-        workers: processes, by default one for each core.
+        seed, workers: see `clip`; processes, by default one for each core.
     Returns: The sorted list of the n_actors * 8 * takes paths.
     """
     import joblib

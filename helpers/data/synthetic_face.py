@@ -159,8 +159,8 @@ def _eye(canvas, p, expression, side, blink):
     u = np.linspace(0, 1, 12)  # along the brow, from the nose outwards
     ridge = -0.27 - expression.brow_in * (1 - u) - expression.brow_out * u - 0.06 * np.sin(np.pi * u * 0.9)
     along, thick = x + side * (-0.17 + 0.37 * u), 0.045 * p.brow * (1 - 0.7 * u**2)
-    edges = [np.stack([along, ridge - thick], 1), np.stack([along, ridge + thick], 1)[::-1]]
-    canvas.fill(np.concatenate(edges), np.minimum(p.hair * 0.5, p.skin * 0.3))
+    upper, lower = np.stack([along, ridge - thick], 1), np.stack([along, ridge + thick], 1)
+    canvas.fill(np.concatenate([upper, lower[::-1]]), np.minimum(p.hair * 0.5, p.skin * 0.3))
 
 
 def _mouth(canvas, p, expression, talk):
@@ -181,13 +181,10 @@ def frames(size, fps, mouth, expression, actor, rng, face=True):
     """Draws the pictures of one clip.
 
     Args:
-        size: (width, height) in pixels.
-        fps: frames per second.
+        size, fps: (width, height) in pixels; frames per second.
         mouth: for each frame how far speech opens the mouth, 0..1.
-        expression: one of EXPRESSIONS' names.
-        actor: 1..24.
-        rng: numpy Generator for place, sway and blinks.
-        face: False leaves only the background.
+        expression, actor: one of EXPRESSIONS' names; 1..24.
+        rng, face: numpy Generator for place, sway and blinks; False leaves only the background.
     Yields: As many uint8 arrays (height, width, 3), RGB, as `mouth` has values.
     """
     p = Person(actor)

@@ -33,8 +33,7 @@ def fetch_members(remote, dest, pattern="*", check=lambda path: None, expect=lam
     the server does not do Range, the whole archive comes, is checked by `check`, and is deleted afterwards.
 
     Args:
-        remote: RemoteFile of the archive.
-        dest: folder; members keep their path below it.
+        remote, dest: RemoteFile of the archive; folder, below which members keep their path.
         pattern: as in a shell, matched against the whole member name: "*/01-01-*". Or a collection of names.
         check: called with the path of a whole archive, before anything is taken out of it.
         expect: called with the number of bytes that will come, for a progress bar.
@@ -51,8 +50,7 @@ def fetch_members(remote, dest, pattern="*", check=lambda path: None, expect=lam
             remote.whole(check)
         except DAMAGE as error:
             if damage:
-                twice = f"{remote.name}: {error}; twice the same, so it is damaged on the server"
-                raise DownloadError(twice) from error
+                raise DownloadError(f"{remote.name}: {error}; twice the same: damaged on the server") from error
             damage = error
             remote.partial.clear()  # perhaps the connection did it: what was unpacked stays, the rest comes once more
         finally:
@@ -64,7 +62,10 @@ def _fetch(remote, dest, pattern, expect):
         remote.ensure_tail(1)
     remote.ensure_tail(min(remote.size, max(4096, min(TAIL, remote.size // 50))))  # the directory, mostly
     with zipfile.ZipFile(remote) as archive:
-        members = _matching(archive, pattern, remote.name, dest)
+        for name in archive.namelist():
+            safe_path(dest, name, remote.name)  # refuses the whole archive where any member would land outside
+        names = set(fnmatch.filter(archive.namelist(), pattern) if isinstance(pattern, str) else pattern)
+        members = [info for info in archive.infolist() if info.filename in names and not info.is_dir()]
         paths = [safe_path(dest, info.filename, remote.name) for info in members]
         missing = [info for info, path in zip(members, paths) if not _is_whole(path, info)]
         require_space(dest, sum(info.file_size + info.compress_size for info in missing), remote.name)
@@ -85,17 +86,6 @@ def _fetch(remote, dest, pattern, expect):
     else:
         remote.partial.clear()
     return paths
-
-
-def _matching(archive, pattern, name, dest):
-    """The members that match; refuses the whole archive where any would land outside `dest`."""
-    members = []
-    for info in archive.infolist():
-        safe_path(dest, info.filename, name)
-        one = fnmatch.fnmatchcase(info.filename, pattern) if isinstance(pattern, str) else info.filename in pattern
-        if one and not info.is_dir():
-            members.append(info)
-    return members
 
 
 def safe_path(dest, name, source):
@@ -139,9 +129,7 @@ def _is_whole(path, info):
 def extract(archive, info, dest):
     """Unpacks a member whole or not at all; zipfile checks its CRC-32. Returns its path.
 
-    Raises:
-        one of DAMAGE: it is damaged, or encrypted.
-        OSError: it cannot be written.
+    Raises one of DAMAGE, OSError: it is damaged, or encrypted; it cannot be written.
     """
     if info.flag_bits & 1:
         raise zipfile.BadZipFile(f"{info.filename!r} is encrypted")
@@ -159,8 +147,7 @@ def extract(archive, info, dest):
 
 def require_space(dest, count, name):
     """Makes a folder and checks that its disk has `count` bytes free, else raises DownloadError."""
-    dest = pathlib.Path(dest)
-    dest.mkdir(parents=True, exist_ok=True)
+    pathlib.Path(dest).mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(dest).free
     if count > free:
         lacking = f"needs {count / 1e9:.2f} GB and {dest} has {free / 1e9:.2f} GB free"

@@ -25,16 +25,13 @@ def build(
     Args:
         table: of `data.load` or `data.index`, one row a clip. Clips on a server are fetched an actor at a time.
         cache: folder, made if absent. Entries are keyed by the configuration that made them.
-        workers: processes; by default one a core.
-        progress: show bars.
+        workers, progress: processes, by default one a core; show bars.
         streams: ("video",), ("audio",) or both; by default those that any clip of the table has.
         video, audio: VideoConfig, AudioConfig; the thesis' by default.
         weights: VGG16 weights, as in `backbone.find_weights`; for synthetic clips random ones may stand in.
         on_disk: folder for the arrays of a FeatureSet larger than the memory; None keeps them in memory.
-    Raises:
-        FileNotFoundError: VGG16's weights cannot be had; says what to do.
-        ValueError: an empty table, two clips with one id, or no clip left; with the reasons.
-        DownloadError: a clip cannot be fetched; the entries made so far are kept.
+    Raises FileNotFoundError: VGG16's weights cannot be had. ValueError: an empty table, two clips with one id, or no
+        clip left. DownloadError: a clip cannot be fetched; the entries made so far are kept.
     """
     if not len(table):
         raise ValueError("the table has no clip; see data.index")

@@ -77,10 +77,7 @@ def save(entry, **arrays):
 
 
 def load(entry):
-    """Reads an entry, {name: array} as `save` got them.
-
-    Raises FileNotFoundError, DamagedEntry: it was not made; it is not what was written.
-    """
+    """Reads an entry, {name: array} as `save` got them. Raises FileNotFoundError, DamagedEntry."""
     try:
         with np.load(entry, allow_pickle=False) as stored:
             return dict(stored)
@@ -103,18 +100,13 @@ def rejection(entry):
 
 
 def mark(entry):
-    """Marks an entry as being made by this process, until `save` or `unmark`: a process that dies leaves the mark.
+    """Marks an entry as being made by this process, until `save`: a process that dies leaves the mark.
 
     Returns the mark's path, the temporary file of `save`; `marks` reads what else is written into it.
     """
     path = runtime.temporary_path(entry)
     path.touch()
     return path
-
-
-def unmark(entry):
-    """Removes this process' mark."""
-    runtime.temporary_path(entry).unlink(missing_ok=True)
 
 
 def marks(entry):
@@ -126,11 +118,10 @@ def delete_leftovers(folder):
     """Deletes the temporary files of dead processes: this machine's, and another's that are older than a day."""
     for path in folder.glob(".*.tmp"):
         name = re.fullmatch(r"\..+\.([A-Za-z0-9-]+)\.(\d+)\.tmp", path.name)
-        if not name:
-            continue  # not ours
-        here = name[1] == runtime.HOST
-        if not alive(int(name[2])) if here else path.stat().st_mtime < time.time() - _DAY:
-            path.unlink(missing_ok=True)
+        if name:  # else not ours
+            old = path.stat().st_mtime < time.time() - _DAY
+            if not alive(int(name[2])) if name[1] == runtime.HOST else old:
+                path.unlink(missing_ok=True)
 
 
 def alive(pid):

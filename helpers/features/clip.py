@@ -25,10 +25,7 @@ class Preprocessing:
 
     @classmethod
     def of(cls, stored):
-        """Reads preprocessing.json's content.
-
-        Raises TypeError, ValueError: it is something else, or a preprocessing that takes more than a single clip.
-        """
+        """Reads preprocessing.json's content. Raises TypeError, ValueError: it is something else, or per speaker."""
         stored = config.renamed(stored)
         if stored.get("per_speaker"):
             raise ValueError("it was trained with per-speaker normalisation, which takes several clips of a speaker")
@@ -89,8 +86,7 @@ def read(path, preprocessing, base=None):
 
     Args:
         path: any file PyAV or soundfile opens, of any rate, size and number of channels.
-        preprocessing: Preprocessing; a modality without configuration is left out.
-        base: VGG16, as `backbone.vgg16` gives it, where video is configured.
+        preprocessing, base: Preprocessing, which leaves out a modality that is None; VGG16 of `backbone.vgg16`.
     Raises ClipError: no configured modality can be used; with the reasons.
     """
     name = pathlib.Path(path).name
@@ -99,14 +95,12 @@ def read(path, preprocessing, base=None):
     missing = {stream: error.reason for stream, error in errors.items()}
     if len(missing) == len(paths):
         raise ClipError(f"{name}: {'; '.join(missing.values())}")
-    track, sound = made.get("video"), made.get("audio")
-    features, times, seconds = {}, {}, {}
+    features, times, seconds, track, samples, rate = {}, {}, {}, made.get("video"), None, None
     if track and "video" not in missing:
         features["video"], times["video"] = _embed(track.frames, base), track.times
         seconds["video"] = float(track.times[-1]) + 1 / preprocessing.video.fps
-    samples = rate = None
-    if sound:
-        features["audio"], times["audio"], samples, rate = sound
+    if "audio" in made:
+        features["audio"], times["audio"], samples, rate = made["audio"]
         seconds["audio"] = len(samples) / rate
     return ClipFeatures(name, preprocessing, features, times, seconds, missing, track, samples, rate)
 

@@ -22,14 +22,13 @@ class OnDisk:
         array = self._mapped()
         self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
 
-    def _mapped(self):
+    def _mapped(self):  # anew each time: pages that were read do not pile up in this process
         return np.load(self.path, mmap_mode="r", allow_pickle=False)
 
     def __len__(self):
         return self.shape[0]
 
     def __getitem__(self, rows):
-        # Mapped anew each time: pages that were read do not pile up in this process.
         return np.array(self._mapped()[rows])
 
 
@@ -151,9 +150,7 @@ class FeatureSet:
     def load(cls, path):
         """Reads what `save` or `save_folder` wrote; out of a folder the features are OnDisk.
 
-        Raises:
-            FileNotFoundError: no such file.
-            ValueError: the file is no FeatureSet.
+        Raises FileNotFoundError, ValueError: no such file; it is no FeatureSet.
         """
         try:
             if pathlib.Path(path).is_dir():

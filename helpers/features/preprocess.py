@@ -25,12 +25,10 @@ WAIT, WAIT_PER_MB = 180.0, 20.0  # s that a clip may take, several times what a 
 
 
 class Plan:
-    """Which entries a table needs, and where they are.
+    """Which entries a table needs, and where they are; `preprocessing` is as FeatureSet's.
 
-    Attributes:
-        entries: {clip_id: {"video": path, "audio": path, "vgg16": path}} of the clips that can be used so far.
-        excluded, damaged: Exclusions; list of the entries that could not be read.
-        preprocessing: as FeatureSet's.
+    `entries` are {clip_id: {"video": path, "audio": path, "vgg16": path}} of the clips that can be used so far,
+    `excluded` Exclusions, `damaged` a list of the entries that could not be read.
     """
 
     def __init__(self, cache, streams, video, audio, weights=None, stand_in=False):
@@ -68,8 +66,7 @@ class Plan:
         except OSError as error:
             return self.exclude(row.clip_id, f"its file could not be read ({error.strerror or error})")
         for stream, entry in entries.items():
-            reason = f"no {stream} file" if not paths[stream] else entry and caches.rejection(entry)
-            if reason:
+            if reason := f"no {stream} file" if not paths[stream] else entry and caches.rejection(entry):
                 return self.exclude(row.clip_id, reason)
         lacking = self.lacking(row)
         if not all(os.path.isfile(paths[stream]) for stream in lacking):
@@ -89,7 +86,6 @@ class Plan:
             return caches.load(self.entries[clip_id][kind])
         except caches.DamagedEntry as error:
             self.damaged.append(error.entry)
-            return None
 
 
 def run(table, plan, workers, progress):
@@ -132,8 +128,7 @@ def _jobs(rows, plan):
 
 def _delete(plan, rows):
     """Deletes the rows' files, after the cache has noted the names of their entries."""
-    paths = {pathlib.Path(path) for row in rows for path in plan.paths(row).values()}
-    paths = [path for path in paths if path.is_file()]
+    paths = {path for row in rows for path in map(pathlib.Path, plan.paths(row).values()) if path.is_file()}
     caches.remember(plan.cache, paths)
     for path in paths:
         path.unlink()
@@ -202,7 +197,7 @@ def _do(jobs, plan, workers, bar):
     backend, clip_ids = get_active_backend()[0], list(jobs)
     local = type(backend).__name__ in ("LokyBackend", "SequentialBackend")
     n_jobs = min(workers, max(2, len(jobs))) if local else None  # a named backend has its own number of workers
-    threads = 0 if n_jobs == 1 else 1
+    shared = (plan.video, plan.audio, 0 if n_jobs == 1 else 1)
     # Dask gives the results all together, so it gets the clips in parts.
     size, way = (len(jobs), "generator_unordered") if backend.supports_return_generator else (128, "list")
     with warnings.catch_warnings():
@@ -210,20 +205,18 @@ def _do(jobs, plan, workers, bar):
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
         try:
             for at in range(0, len(clip_ids), size):
-                calls = [
-                    delayed(make_entries)(c, jobs[c], plan.video, plan.audio, threads, time_limit(jobs[c]), os.getpid())
-                    for c in clip_ids[at : at + size]
-                ]
+                part = [(c, jobs[c], *shared, time_limit(jobs[c]), os.getpid()) for c in clip_ids[at : at + size]]
+                calls = [delayed(make_entries)(*arguments) for arguments in part]
                 for clip_id, reason in Parallel(n_jobs=n_jobs, return_as=way)(calls):
                     if reason:
                         plan.exclude(clip_id, reason)
                     del jobs[clip_id]
                     bar.update()
+            return True
         except Exception as error:
             if not isinstance(error, concurrent.futures.BrokenExecutor) and type(error).__name__ != "KilledWorker":
                 raise
             return False
-    return True
 
 
 def time_limit(job):
@@ -241,13 +234,14 @@ def make_entries(clip_id, job, video, audio, threads=0, seconds=0, parent=None):
         import cv2
 
         cv2.setNumThreads(1)  # the processes share the cores already
-    mark, *_ = [caches.mark(entry) for _, entry in job.values()]
-    limited = contextlib.nullcontext()
-    if os.getpid() != parent:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a dlib made for CUDA would take the GPU's memory in each process
-        limited = _limited(seconds, mark)
+    marks = [caches.mark(entry) for _, entry in job.values()]
     try:
-        with limited:
+        with open(marks[0], "w") as file, contextlib.ExitStack() as stack:
+            if os.getpid() != parent:
+                os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a dlib for CUDA would take the GPU's memory in each process
+                # Ends the process even inside a decoder; the mark then holds the traceback.
+                faulthandler.dump_traceback_later(seconds, exit=True, file=file)
+                stack.callback(faulthandler.cancel_dump_traceback_later)
             made, errors = clip.extract({stream: path for stream, (path, _) in job.items()}, video, audio, threads)
         for stream, (_, entry) in job.items():
             error = errors.get(stream)
@@ -257,19 +251,8 @@ def make_entries(clip_id, job, video, audio, threads=0, seconds=0, parent=None):
                 caches.reject(entry, error.reason)
         return clip_id, next((error.reason for error in errors.values()), None)
     finally:
-        for _, entry in job.values():
-            caches.unmark(entry)
-
-
-@contextlib.contextmanager
-def _limited(seconds, mark):
-    """Ends this process if the block takes longer, even inside a decoder; the mark then holds the traceback."""
-    with open(mark, "w") as file:
-        faulthandler.dump_traceback_later(seconds, exit=True, file=file)
-        try:
-            yield
-        finally:
-            faulthandler.cancel_dump_traceback_later()
+        for mark in marks:
+            mark.unlink(missing_ok=True)
 
 
 def _hung(job):

@@ -47,9 +47,8 @@ def find_weights(path=None, stand_in=False):
         )
         if not stand_in:
             raise FileNotFoundError(f'{why}; "random" in its place tries the suite out without them') from error
-    line = "!" * 100
-    warning = f"{line}\n{why}.\nRANDOM weights stand in: good enough for synthetic clips alone.\n{line}"
-    print(warning, file=sys.stderr, flush=True)
+    told = f"{why}.\nRANDOM weights stand in: good enough for synthetic clips alone."
+    print("!" * 100, told, "!" * 100, sep="\n", file=sys.stderr, flush=True)
     return "random", "random"
 
 
@@ -69,8 +68,12 @@ def _download(pause):
 def vgg16(source, size=48):
     """The frozen convolutional base, preprocessed faces (n, size, size, 3) to (n, 512); source is of `find_weights`."""
     model = base(None if source == "random" else source, size)
-    if source == "random":
-        _fill_randomly(model)
+    rng = np.random.default_rng(0)
+    for layer in model.layers if source == "random" else ():
+        if layer.weights:  # He-normal kernels from NumPy; Keras' own start lets 13 ReLU layers fade to nothing
+            kernel, bias = layer.get_weights()
+            std = np.sqrt(2 / np.prod(kernel.shape[:3]))
+            layer.set_weights([rng.normal(0, std, kernel.shape).astype("float32"), np.zeros_like(bias)])
     return model
 
 
@@ -83,16 +86,6 @@ def base(weights, size=48):
     model = keras.applications.VGG16(include_top=False, weights=weights, input_shape=shape, pooling="avg")
     model.trainable = False
     return model
-
-
-def _fill_randomly(model, seed=0):
-    """He-normal kernels from NumPy, the same on every backend; Keras' own start lets 13 ReLU layers fade to nothing."""
-    rng = np.random.default_rng(seed)
-    for layer in model.layers:
-        if layer.weights:
-            kernel, bias = layer.get_weights()
-            std = np.sqrt(2 / np.prod(kernel.shape[:3]))
-            layer.set_weights([rng.normal(0, std, kernel.shape).astype("float32"), np.zeros_like(bias)])
 
 
 def embed(frames, source, batch_size=256):

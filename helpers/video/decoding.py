@@ -84,10 +84,8 @@ def decode(path, pictures=True, sound=None, threads=0):
     """Yields a clip's Pictures in order, gathering its sound on the way.
 
     Args:
-        path: anything PyAV opens.
-        pictures: False yields nothing and only gathers the sound.
-        sound: Sound to fill, or None.
-        threads: of the video decoder; 0 takes one a core.
+        path, pictures: anything PyAV opens; False yields nothing and only gathers the sound.
+        sound, threads: Sound to fill, or None; of the video decoder, 0 takes one a core.
     Raises ClipError: not readable, or the stream asked for is missing or cut short.
     """
     import av
@@ -104,10 +102,8 @@ def decode(path, pictures=True, sound=None, threads=0):
                 audio = None  # `decode` of the sound alone says so
             if any(stream and not stream.codec_context for stream in (video, audio)):
                 raise Unreadable(f"{name}: it is in a codec that this FFmpeg lacks; convert it to H.264 and AAC")
-            if pictures and video is None:
-                raise ClipError(f"{name}: holds no picture")
-            if not pictures and audio is None:
-                raise ClipError(f"{name}: has no sound stream")
+            if (video if pictures else audio) is None:
+                raise ClipError(f"{name}: {'holds no picture' if pictures else 'has no sound stream'}")
             if audio:
                 sound.begin(audio)
             yield from _decode(container, video, audio, sound, threads, name)
@@ -142,14 +138,7 @@ def _decode(container, video, audio, sound, threads, name):
 
 
 def resample_fps(path, fps, sound=None):
-    """Yields a clip's Pictures at a steady rate, whatever its own: at each tick the one that is shown then.
-
-    Args:
-        path: anything PyAV opens.
-        fps: ticks a second.
-        sound: Sound to fill on the way, or None.
-    Raises ClipError: as `decode`.
-    """
+    """Yields a clip's Pictures at a steady rate, whatever its own: the one shown at each tick. Else as `decode`."""
     first = shown = None
     tick, end = 0, 0.0
     for picture in decode(path, sound=sound):
@@ -166,15 +155,11 @@ def resample_fps(path, fps, sound=None):
 
 
 def join(paths, out, size=None, fps=25, rate=48_000):
-    """Writes clips one after the other as one clip.
+    """Writes clips with pictures and sound one after the other as one .mp4 file, and returns `out`.
 
     Args:
-        paths: list of clips with pictures and sound; at least one.
-        out: file to write, .mp4.
-        size: (width, height), both even; by default that of the first clip.
-        fps: frames a second.
-        rate: of the sound, Hz.
-    Returns: out.
+        paths, out: list of at least one clip; the file to write.
+        size, fps, rate: (width, height), both even, by default that of the first clip; frames a second; Hz.
     Raises ClipError: a clip cannot be read.
     """
     import librosa

@@ -25,14 +25,13 @@ class Follower:
     def find(self, gray):
         """The face's (top, right, bottom, left) in pixels of `gray`, uint8 (H, W); None where there is none."""
         self.count += 1
-        box = self._near(gray) if self.last is not None else None
-        if box is None:
-            box = self._anywhere(gray)
+        self.last = self._near(gray) if self.last is not None else None
+        if self.last is None:
+            self.last = self._anywhere(gray)
         elif self.count % LOOK_AROUND == 0:
             other = _largest(detect(gray, self.sizes[self.level] / max(gray.shape)))
-            box = other if other is not None and _side(other) > 1.25 * _side(box) else box
-        self.last = box
-        return box
+            self.last = other if other is not None and _side(other) > 1.25 * _side(self.last) else self.last
+        return self.last
 
     def _near(self, gray):
         top, right, bottom, left = self.last
@@ -52,8 +51,7 @@ class Follower:
             if box is not None:
                 self.level, self.misses = level, 0
                 return box
-        self.misses += 1
-        self.level = 0
+        self.level, self.misses = 0, self.misses + 1
         return None
 
 
@@ -76,11 +74,8 @@ def detect(picture, scale):
         return np.zeros((0, 4), dtype=np.float32)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=how)
-    height, width = small.shape[:2]
-    boxes = [
-        (max(0, box.top()), min(width, box.right()), min(height, box.bottom()), max(0, box.left()))
-        for box in _detector()(small, 0)
-    ]
+    found, (height, width) = _detector()(small, 0), small.shape[:2]
+    boxes = [(max(0, b.top()), min(width, b.right()), min(height, b.bottom()), max(0, b.left())) for b in found]
     return np.array(boxes, dtype=np.float32).reshape(-1, 4) / np.float32(scale)
 
 

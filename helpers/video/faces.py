@@ -10,8 +10,6 @@ from helpers.data.exclusions import ClipError
 from helpers.video import decoding
 from helpers.video.face_detector import Follower, detect
 
-__all__ = ["FaceTrack", "crop", "detect", "kept_frames", "largest_face", "smooth_boxes", "track"]
-
 # HOG locates a face to a twelfth of its side, and the head moves less than that within a clip. So the box is a Gaussian
 # mean over the neighbouring kept frames: 0.4 s leaves an expression's movement in the crop. Its side is averaged over
 # more of them, since a head hardly grows.
@@ -35,8 +33,7 @@ def track(path, config=None, sound=None, threads=0):
     Args:
         path: anything PyAV opens. Rotated pictures (a phone held upright) are turned upright.
         config: VideoConfig: 7.5 frames a second, 48 × 48.
-        sound: decoding.Sound that gathers the clip's sound in the same pass, or None.
-        threads: of the video decoder; 0 takes one a core.
+        sound, threads: as of `decoding.decode`.
     Returns: FaceTrack. Where no frame has a face, `found` is all False and `frames` is black.
     Raises ClipError: not readable, no pictures, cut short, or shorter than `min_seconds`.
     """
@@ -70,8 +67,7 @@ def track(path, config=None, sound=None, threads=0):
 def kept_frames(path, config=None):
     """Yields the frames nearest to 0, 1/7.5, 2/7.5, … seconds, by their time stamps; each once in a slower clip.
 
-    Yields: (seconds from the first frame, uint8 (H, W, 3) RGB).
-    Raises ClipError: as `track`.
+    Each is (seconds from the first frame, uint8 (H, W, 3) RGB). Raises ClipError: as `track`.
     """
     for time, picture in _kept(path, config or VideoConfig()):
         yield time, picture.rgb()
@@ -139,9 +135,8 @@ def crop(frame, box, size=48, margin=1.0):
     """The square around a box, scaled: uint8 (size, size, 3).
 
     Args:
-        frame: uint8 (H, W, 3).
+        frame, size: uint8 (H, W, 3); side of the result in px.
         box: top, right, bottom, left in pixels; may reach over the frame's edge, which is then repeated.
-        size: side of the result in px.
         margin: side of the square in box sides.
     """
     import cv2
@@ -163,9 +158,8 @@ def largest_face(picture, size=48):
 
     The picture is looked at in the first two of `VideoConfig.detect_sizes`, until one shows a face.
     """
-    height, width = picture.shape
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
+    side = min(picture.shape)
+    top, left = ((length - side) // 2 for length in picture.shape)
     box = (top, left + side, top + side, left)
     for long_side in VideoConfig().detect_sizes[:2]:
         boxes = detect(picture, long_side / max(picture.shape))

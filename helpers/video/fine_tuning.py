@@ -54,12 +54,7 @@ def view(images, number, seed=0):
 
 
 def split(base):
-    """Cuts a VGG16 of `backbone.base` in two.
-
-    Returns:
-        (lower, upper): keras.Models; (n, size, size, 3) → (n, H, W, 256), and on from there to (n, 512), whose weights
-        are copies and can be trained.
-    """
+    """Cuts a VGG16 of `backbone.base` in two Models: to (n, H, W, 256), and a trainable copy from there to (n, 512)."""
     import keras
 
     lower = keras.Model(base.input, base.get_layer(LAST_KEPT).output)
@@ -84,14 +79,12 @@ def _apply(lower, images):
 
 
 def fine_tune(images, out, weights=None, config=None, progress=True):
-    """Trains VGG16's blocks 4 and 5 on labelled images of faces, and writes all its weights.
+    """Trains VGG16's blocks 4 and 5 on labelled images of faces as a FineTuneConfig says, and writes all its weights.
 
     Args:
         images: ImageSet, of which the split "train" is trained on.
         out: file to write, `….weights.h5`; `backbone.find_weights` takes it, so that EMOTION_VGG16_WEIGHTS may name it.
         weights: where to start, as in `backbone.find_weights`.
-        config: FineTuneConfig.
-        progress: show a bar.
     Returns:
         (model, history): keras.Model from the lower blocks' output to probabilities over `images.classes`, and a list
         of dicts, one an epoch: epoch, loss, accuracy, seconds.
