@@ -18,12 +18,12 @@ def main():
     """Returns the exit status: 1 where a file is missing, wrong, or could not be had."""
     parser = argparse.ArgumentParser(prog="python -m helpers.data", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    for run, text in (
-        (fetch, "fetch files and verify them; goes on where it was broken off"),
-        (verify, "check the files that are there; names each missing and each wrong one"),
-        (show, "list what the manifest names"),
+    for name, run, text in (
+        ("fetch", fetch, "fetch files and verify them; goes on where it was broken off"),
+        ("verify", verify, "check the files that are there; names each missing and each wrong one"),
+        ("list", show, "list what the manifest names"),
     ):
-        command = commands.add_parser(text.split()[0] if run is show else run.__name__, help=text)
+        command = commands.add_parser(name, help=text)
         command.set_defaults(run=run)
         command.add_argument("--manifest", metavar="FILE", help="csv; the suite's own by default")
         command.add_argument("--only", metavar="NAME", help="a data set or file, or a pattern such as 'Video_Speech_*'")

@@ -28,10 +28,9 @@ def load(name="synthetic", root="", actors=24, **options):
     if not root and not folder.is_dir():
         return ravdess_zenodo.table(runtime.workspace() / "data" / "ravdess-fetched", actors)
     if not folder.is_dir():
-        raise FileNotFoundError(
-            f"no RAVDESS clips at {folder}. Unpack the archives that data_manifest.csv names (Actor_01, Actor_02, …) "
-            'there, set ROOT = "" to have them fetched, or try the suite with DATASET = "synthetic".'
-        )
+        unpack = "Unpack the archives that data_manifest.csv names (Actor_01, Actor_02, …) there"
+        other = 'set ROOT = "" to have them fetched, or try the suite with DATASET = "synthetic".'
+        raise FileNotFoundError(f"no RAVDESS clips at {folder}. {unpack}, {other}")
     table = ravdess.index(folder)
     kept = table[table.actor <= actors].reset_index(drop=True)
     if not len(kept):

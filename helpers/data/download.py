@@ -241,12 +241,12 @@ class RemoteFile(io.RawIOBase):
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 problem, pause = _in_words(error), getattr(error, "pause", None)
             tries = 1 if self.partial.count() >= before + LITTLE and self.ranges else tries + 1
-            again = "What has come is kept: run the same again later"
             if tries >= TRIES:
-                raise self._error(f"{problem}; {tries} tries in a row brought nothing new. {again}")
+                kept = "What has come is kept: run the same again later"
+                raise self._error(f"{problem}; {tries} tries in a row brought nothing new. {kept}")
             pause = self.pause * 2 ** (tries - 1) if pause is None else pause
             if pause > LONGEST_PAUSE:
-                raise self._error(f"{problem} and asks to wait {pause:.0f} s. {again}")
+                raise self._error(f"{problem} and asks to wait {pause:.0f} s: run the same again later")
             (self.stop or threading.Event()).wait(pause)
             if start >= 0 and self.ranges:
                 gaps = self.partial.missing(start, stop or self.size or float("inf"))

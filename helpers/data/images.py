@@ -78,7 +78,7 @@ def fer2013(path):
             "public", "private"; one named Training_…, PublicTest_… or PrivateTest_… is of that split whatever its
             folder). Either as it is, or in a .zip; a csv in a .gz too. Or a folder with one of these in it.
     Returns: ImageSet, in the csv's order, or by split and then by path.
-    Raises FileNotFoundError, ValueError: it is not there, and where to get it; other columns, cut short, nothing usable.
+    Raises FileNotFoundError, ValueError: not there, and where to get it; other columns, cut short, nothing usable.
     """
     path = pathlib.Path(path).expanduser()
     if not path.exists():

@@ -111,15 +111,9 @@ def _gather(table, plan, on_disk):
         for row, clip_id, n, part in zip(padded, kept.clip_id, length, parts):
             row[:n] = caches.load(plan.entries[clip_id][kind])["values"] if part is None else part
         fields |= {stream: OnDisk(path) if on_disk else padded, f"{stream}_length": length}
-    feature_set = FeatureSet(
-        clip_id=kept.clip_id.to_numpy(dtype=str),
-        label=kept.label.to_numpy(dtype=np.int64),
-        actor=kept.actor.to_numpy(dtype=np.int64),
-        classes=_classes(table),
-        excluded=plan.excluded,
-        preprocessing=plan.preprocessing,
-        **fields,
-    )
+    fields |= {name: kept[name].to_numpy(dtype=np.int64) for name in ("label", "actor")}
+    fields |= {"clip_id": kept.clip_id.to_numpy(dtype=str), "classes": _classes(table)}
+    feature_set = FeatureSet(**fields, excluded=plan.excluded, preprocessing=plan.preprocessing)
     return feature_set.save_folder(on_disk) if on_disk else feature_set
 
 

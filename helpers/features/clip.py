@@ -70,10 +70,8 @@ def find_vgg16(preprocessing):
         return "random", ""
     source, identity = backbone.find_weights()
     if source == "random" and trained_with:
-        raise FileNotFoundError(
-            "VGG16's weights are lacking, and without them the model cannot use the video: fetch the file that "
-            f"data_manifest.csv names and set {backbone.WEIGHTS_VARIABLE} to its path"
-        )
+        remedy = f"fetch the file that data_manifest.csv names and set {backbone.WEIGHTS_VARIABLE} to its path"
+        raise FileNotFoundError(f"VGG16's weights are lacking, and the model needs them for the video: {remedy}")
     if source == "random":
         return source, "VGG16's weights are lacking: random ones stand in, right only if the training had them too."
     if trained_with and identity != trained_with:
@@ -111,8 +109,7 @@ def extract(paths, video, audio, threads=0):
     Args:
         paths: {"video": path, "audio": path}, or one of them; one file for both is decoded in one pass.
         video, audio, threads: VideoConfig, AudioConfig, and as in `decoding.decode`.
-    Returns:
-        (made, errors): {"video": FaceTrack, "audio": (features, times, samples, rate)}, and {modality: ClipError}. A
+    Returns: (made, errors): {"video": FaceTrack, "audio": (features, times, samples, rate)}, and {modality: ClipError}. A
         track without any face is in both. Whatever goes wrong while a clip is read is its ClipError, never raised.
     """
     made, errors = {}, {}

@@ -54,10 +54,9 @@ class FeatureSet:
     def __post_init__(self):
         if self.video is None and self.audio is None:
             raise ValueError("a FeatureSet needs video or audio features; both are None")
-        for name in ("label", "actor", "video", "video_length", "audio", "audio_length"):
-            value = getattr(self, name)
-            if value is not None and len(value) != len(self.clip_id):
-                raise ValueError(f"{name} has {len(value)} rows for {len(self.clip_id)} clips")
+        for name in ("label", "actor", *self._names()):
+            if (rows := len(getattr(self, name))) != len(self):
+                raise ValueError(f"{name} has {rows} rows for {len(self)} clips")
         for stream in self.streams:
             if len(self) and getattr(self, f"{stream}_length").min() < 1:
                 raise ValueError(f"a clip has no {stream} frame at all; leave it out before it reaches a model")

@@ -101,10 +101,9 @@ def run(table, plan, workers, progress):
     rows = list(table.itertuples())
     jobs, absent = _jobs(rows, plan)
     remote = {row.clip_id: row for row in absent if ravdess_zenodo.archive_of(row)}
-    for row in absent:
-        if row.clip_id not in remote:
-            gone = next(path for path in plan.paths(row).values() if not os.path.isfile(path))
-            plan.exclude(row.clip_id, f"{gone} is not there any more")
+    for row in (row for row in absent if row.clip_id not in remote):
+        gone = next(path for path in plan.paths(row).values() if not os.path.isfile(path))
+        plan.exclude(row.clip_id, f"{gone} is not there any more")
     total = len(jobs) + len(remote)
     with tqdm(total=total, desc="faces and MFCC", unit="clip", disable=not progress or not total) as bar:
         make(jobs, plan, workers, bar)
@@ -180,10 +179,9 @@ def make(jobs, plan, workers, bar):
         left = {c: job for c, job in left.items() if c not in suspects}
     for clip_id, job in suspects.items():
         if _hung(job) or not _do({clip_id: job}, plan, 2, bar):
-            reason = "the process that worked on it died, twice (out of memory, or a fault in a codec)"
-            if _hung(job):
-                reason = f"it was not done after {time_limit(job):.0f} s, and was ended (a decoder that hangs?)"
-            plan.exclude(clip_id, reason)
+            late = f"it was not done after {time_limit(job):.0f} s, and was ended (a decoder that hangs?)"
+            died = "the process that worked on it died, twice (out of memory, or a fault in a codec)"
+            plan.exclude(clip_id, late if _hung(job) else died)
             bar.update()
     for folder in plan.folders.values():
         caches.delete_leftovers(folder)

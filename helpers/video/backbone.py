@@ -41,10 +41,8 @@ def find_weights(path=None, stand_in=False):
     try:
         return _download(0.1 if stand_in else 1.0), "imagenet"
     except (DownloadError, OSError, ValueError) as error:
-        why = (
-            f"VGG16's ImageNet weights could not be fetched: {error}\nRun the same again with a network, or download "
-            f"the file elsewhere and set {WEIGHTS_VARIABLE} to its path"
-        )
+        remedy = f"again with a network, or download the file elsewhere and set {WEIGHTS_VARIABLE} to its path"
+        why = f"VGG16's ImageNet weights could not be fetched: {error}\nRun the same {remedy}"
         if not stand_in:
             raise FileNotFoundError(f'{why}; "random" in its place tries the suite out without them') from error
     told = f"{why}.\nRANDOM weights stand in: good enough for synthetic clips alone."

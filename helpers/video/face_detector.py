@@ -64,10 +64,7 @@ def _largest(boxes):
 
 
 def detect(picture, scale):
-    """Finds the faces in a picture, uint8 (H, W) or (H, W, 3) RGB, after its sides are multiplied by `scale`.
-
-    Returns: float32 (n, 4), top right bottom left in pixels of `picture`.
-    """
+    """Finds faces in uint8 (H, W) or (H, W, 3) at a scale: float32 (n, 4), top right bottom left, as if unscaled."""
     import cv2
 
     if min(picture.shape[:2]) * scale < 1:

@@ -158,12 +158,10 @@ def largest_face(picture, size=48):
 
     The picture is looked at in the first two of `VideoConfig.detect_sizes`, until one shows a face.
     """
-    side = min(picture.shape)
-    top, left = ((length - side) // 2 for length in picture.shape)
-    box = (top, left + side, top + side, left)
     for long_side in VideoConfig().detect_sizes[:2]:
         boxes = detect(picture, long_side / max(picture.shape))
         if len(boxes):
-            box = max(boxes, key=lambda box: (box[2] - box[0]) * (box[1] - box[3]))
-            break
-    return crop(picture, box, size)
+            return crop(picture, max(boxes, key=lambda box: (box[2] - box[0]) * (box[1] - box[3])), size)
+    side = min(picture.shape)
+    top, left = ((length - side) // 2 for length in picture.shape)
+    return crop(picture, (top, left + side, top + side, left), size)
