@@ -57,7 +57,8 @@ def width(config):
 def low_level_descriptors(samples, rate, n_fft, hop_length):
     """Computes mel bands and prosody of mono samples (n,), n at least n_fft, in frames that lie wholly inside.
 
-    Returns: (mel, prosody): (T, 64) log energies of the mel bands; (T, 6), in the order of PROSODY: log pitch in Hz,
+    Returns:
+        (mel, prosody): (T, 64) log energies of the mel bands; (T, 6), in the order of PROSODY: log pitch in Hz,
         periodicity from 0 to 1, log energy, log spectral centroid in Hz, spectral flatness, and spectral flux: how much
         the mel bands changed since the frame before.
     """

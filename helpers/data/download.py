@@ -139,8 +139,7 @@ class RemoteFile(io.RawIOBase):
         size, tell: bytes expected, None if unknown; called with the number of new bytes as they come.
         stop: threading.Event; once set, the fetching ends within a second with DownloadError, also from a pause.
         pause, timeout: seconds before the second try, doubled with each further one; as TIMEOUT.
-    Raises DownloadError: another process has the folder; or, when reading, the file could not be had. NoRangeError then
-        means that a part is wanted and the server does not do Range.
+    Raises DownloadError, NoRangeError: another process has the folder, or it cannot be had; nor a part of it alone.
     """
 
     def __init__(self, url, folder, name=None, size=None, tell=None, stop=None, pause=1.0, timeout=TIMEOUT):

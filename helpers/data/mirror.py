@@ -42,8 +42,7 @@ def unpack(path, cache):
     """Puts a packed cache's entries in place; those that are there are kept.
 
     Returns: (names of all its entries, number of those that were new).
-    Raises DownloadError: it holds something that no cache does, and nothing of it is used; or it is damaged, and the
-        entries before the damaged one, whose checksums are right, stay.
+    Raises DownloadError: it holds what no cache does, and is not used; or it is damaged, and what came before stays.
     """
     path, cache = pathlib.Path(path), pathlib.Path(cache)
     try:

@@ -22,7 +22,8 @@ def index(source):
         source: a csv with the columns path (relative to the csv), emotion, speaker (for the protocols by actor; without
             it every clip counts as one actor's) and audio (where the sound lies in a file of its own); or a folder
             with one subfolder a class.
-    Returns: pandas.DataFrame with the columns of `ravdess.index`, and speaker. clip_id is the path from the folder;
+    Returns:
+        pandas.DataFrame with the columns of `ravdess.index`, and speaker. clip_id is the path from the folder;
         actor numbers the speakers 1, 2, … by name. `.attrs["excluded"]` names the files that are no row: absent,
         neither picture nor sound, or the same content as another (one clip twice would lie on both sides of a split).
     Raises FileNotFoundError, ValueError: no such csv or folder; something in it is missing or stands twice, and where.

@@ -73,7 +73,8 @@ def index(root, video_only=False):
 
     Args:
         root, video_only: folder, searched with all its subfolders; True also lists takes without any other clip.
-    Returns: pandas.DataFrame sorted by clip_id, columns: clip_id, path, emotion, label, intensity, statement, repetition,
+    Returns:
+        pandas.DataFrame sorted by clip_id, columns: clip_id, path, emotion, label, intensity, statement, repetition,
         actor, sex, modality, video_path, audio_path ("" where there is none). `.attrs["excluded"]` is the
         Exclusions: every file that is no row, with the reason.
     Raises FileNotFoundError: no such folder, or no RAVDESS speech clip in it; says what was found instead.

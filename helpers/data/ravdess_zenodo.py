@@ -22,7 +22,8 @@ def table(root, actors=24):
     Args:
         root: folder for the clips, Actor_01, Actor_02, … below it.
         actors: how many of the 24, from the first; those whose archive the manifest names.
-    Returns: pandas.DataFrame as `ravdess.index` gives it, with `video_archive` and `audio_archive`: the files of
+    Returns:
+        pandas.DataFrame as `ravdess.index` gives it, with `video_archive` and `audio_archive`: the files of
         data_manifest.csv that hold each clip. Sound comes from the audio-only recordings where the manifest has them.
     Raises ValueError: the manifest names none of their archives.
     """

@@ -30,8 +30,7 @@ def build(
         video, audio: VideoConfig, AudioConfig; the thesis' by default.
         weights: VGG16 weights, as in `backbone.find_weights`; for synthetic clips random ones may stand in.
         on_disk: folder for the arrays of a FeatureSet larger than the memory; None keeps them in memory.
-    Raises FileNotFoundError: VGG16's weights cannot be had. ValueError: an empty table, two clips with one id, or no
-        clip left. DownloadError: a clip cannot be fetched; the entries made so far are kept.
+    Raises FileNotFoundError, ValueError, DownloadError: no VGG16 weights; no clip left, or ids twice; a clip not fetched.
     """
     if not len(table):
         raise ValueError("the table has no clip; see data.index")

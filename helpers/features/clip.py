@@ -109,7 +109,8 @@ def extract(paths, video, audio, threads=0):
     Args:
         paths: {"video": path, "audio": path}, or one of them; one file for both is decoded in one pass.
         video, audio, threads: VideoConfig, AudioConfig, and as in `decoding.decode`.
-    Returns: (made, errors): {"video": FaceTrack, "audio": (features, times, samples, rate)}, and {modality: ClipError}. A
+    Returns:
+        (made, errors): {"video": FaceTrack, "audio": (features, times, samples, rate)}, and {modality: ClipError}. A
         track without any face is in both. Whatever goes wrong while a clip is read is its ClipError, never raised.
     """
     made, errors = {}, {}

@@ -85,7 +85,8 @@ def fine_tune(images, out, weights=None, config=None, progress=True):
         images: ImageSet, of which the split "train" is trained on.
         out: file to write, `….weights.h5`; `backbone.find_weights` takes it, so that EMOTION_VGG16_WEIGHTS may name it.
         weights: where to start, as in `backbone.find_weights`.
-    Returns: (model, history): keras.Model from the lower blocks' output to probabilities over `images.classes`, and a list
+    Returns:
+        (model, history): keras.Model from the lower blocks' output to probabilities over `images.classes`, and a list
         of dicts, one an epoch: epoch, loss, accuracy, seconds.
     Raises ValueError: no image to train on, or `out` ends otherwise.
     """
