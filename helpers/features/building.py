@@ -30,7 +30,7 @@ def build(
         video, audio: VideoConfig, AudioConfig; the thesis' by default.
         weights: VGG16 weights, as in `backbone.find_weights`; for synthetic clips random ones may stand in.
         on_disk: folder for the arrays of a FeatureSet larger than the memory; None keeps them in memory.
-    Raises FileNotFoundError, ValueError, DownloadError: no VGG16 weights; no clip left, or ids twice; a clip not fetched.
+    Raises FileNotFoundError, ValueError, DownloadError: no VGG16 weights; no clip, or one id twice; one not fetched.
     """
     if not len(table):
         raise ValueError("the table has no clip; see data.index")
