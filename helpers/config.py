@@ -187,13 +187,14 @@ class TrainConfig:
         )
 
 
-def as_dict(config):
-    """A configuration (or a dict or list holding some) as plain values that JSON can write."""
+def as_dict(config, defaults=True):
+    """A configuration (or a dict or list of some) as plain values for JSON, with or without those at their default."""
     if dataclasses.is_dataclass(config):
-        config = dataclasses.asdict(config)
+        values = {field: getattr(config, field.name) for field in dataclasses.fields(config)}
+        config = {field.name: value for field, value in values.items() if defaults or value != field.default}
     if isinstance(config, dict):
-        return {name: as_dict(value) for name, value in config.items()}
-    return [as_dict(value) for value in config] if isinstance(config, (tuple, list)) else config
+        return {name: as_dict(value, defaults) for name, value in config.items()}
+    return [as_dict(value, defaults) for value in config] if isinstance(config, (tuple, list)) else config
 
 
 # Names and values that files of earlier versions hold.
@@ -233,17 +234,7 @@ def key(config):
     Fields at their default do not count, so that adding a field later changes no key. So a default must never change:
     tests/test_config.py holds them.
     """
-    return hashlib.sha256(json.dumps(_chosen(config), sort_keys=True).encode()).hexdigest()[:8]
-
-
-def _chosen(config):
-    """As `as_dict`, without the fields that are at their default."""
-    if dataclasses.is_dataclass(config):
-        values = {field.name: (getattr(config, field.name), field.default) for field in dataclasses.fields(config)}
-        config = {name: value for name, (value, default) in values.items() if value != default}
-    if isinstance(config, dict):
-        return {name: _chosen(value) for name, value in config.items()}
-    return [_chosen(value) for value in config] if isinstance(config, (tuple, list)) else config
+    return hashlib.sha256(json.dumps(as_dict(config, defaults=False), sort_keys=True).encode()).hexdigest()[:8]
 
 
 def thesis(model):

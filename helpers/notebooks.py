@@ -34,11 +34,9 @@ def parameters(notebook):
     cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     if len(cells) != 1:
         raise NotebookError(f"{len(cells)} cells are tagged `parameters`; exactly one is needed")
-    found = {}
-    for node in ast.parse(cells[0].source).body:
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            found[node.targets[0].id] = ast.unparse(node.value)
-    return found
+    body = ast.parse(cells[0].source).body
+    assignments = [(node.targets[0], node.value) for node in body if isinstance(node, ast.Assign)]
+    return {name.id: ast.unparse(value) for name, value in assignments if isinstance(name, ast.Name)}
 
 
 def put_in(notebook, settings):
@@ -50,6 +48,18 @@ def put_in(notebook, settings):
     if lines:
         at = next(i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
         notebook.cells.insert(at + 1, nbformat.v4.new_code_cell("\n".join(lines)))
+
+
+def _read(path):
+    """The notebook at `path`; NotebookError where there is none."""
+    import nbformat
+
+    try:
+        return nbformat.read(path, as_version=4)
+    except FileNotFoundError as error:
+        raise NotebookError(f"no notebook at {path}") from error
+    except Exception as error:
+        raise NotebookError(f"{path} is not a notebook ({error})") from error
 
 
 def run(path, settings=None, cwd=None, out=None, tell=print):
@@ -68,12 +78,7 @@ def run(path, settings=None, cwd=None, out=None, tell=print):
     from nbclient.exceptions import CellExecutionError, DeadKernelError
 
     path = pathlib.Path(path)
-    try:
-        notebook = nbformat.read(path, as_version=4)
-    except FileNotFoundError as error:
-        raise NotebookError(f"no notebook at {path}") from error
-    except Exception as error:
-        raise NotebookError(f"{path} is not a notebook ({error})") from error
+    notebook = _read(path)
     put_in(notebook, settings or {})
     started, code_cells = time.perf_counter(), sum(cell.cell_type == "code" for cell in notebook.cells)
     numbers = iter(range(1, code_cells + 1))
@@ -84,17 +89,11 @@ def run(path, settings=None, cwd=None, out=None, tell=print):
             tell(f"  {time.perf_counter() - started:5.0f} s  cell {next(numbers)}/{code_cells}  {first[:80]}")
 
     # A kernel of this very Python, which finds `helpers` wherever it works.
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        dict.fromkeys([str(runtime.PROJECT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))])
-    )
-    client = NotebookClient(
-        notebook,
-        timeout=None,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(cwd or pathlib.Path.cwd())}},
-        extra_arguments=["--log-level=ERROR"],  # the kernel's own start-up notes are not the reader's business
-    )
-    client.on_cell_execute = on_cell
+    folders = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([str(runtime.PROJECT), *folders]))
+    options = {"kernel_name": "python3", "resources": {"metadata": {"path": str(cwd or pathlib.Path.cwd())}}}
+    options["extra_arguments"] = ["--log-level=ERROR"]  # the kernel's own start-up notes are not the reader's business
+    client = NotebookClient(notebook, timeout=None, on_cell_execute=on_cell, **options)
     try:
         client.execute()
     except (CellExecutionError, DeadKernelError) as error:
@@ -105,11 +104,6 @@ def run(path, settings=None, cwd=None, out=None, tell=print):
             nbformat.write(notebook, pathlib.Path(out) / path.name)
     tell(f"{path.name}: {time.perf_counter() - started:.0f} s")
     return notebook
-
-
-def _plain(text):
-    """Without terminal colours."""
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 def setting(words):
@@ -131,10 +125,7 @@ def stamped(project=runtime.PROJECT):
 
 
 def stamp(repo, project=runtime.PROJECT):
-    """Writes `repo` into pyproject.toml, README badges, CITATION.cff and notebooks. Returns the files changed.
-
-    Raises ValueError: `repo` is not owner/name.
-    """
+    """Writes `repo`, owner/name, into pyproject.toml, README badges, CITATION.cff, notebooks. Returns those changed."""
     if not re.fullmatch(_NAME, repo):
         raise ValueError(f"{repo!r} is not owner/name, such as ada/emotion-notebooks")
     project = pathlib.Path(project)
@@ -167,14 +158,8 @@ def main(arguments=None):
             sys.exit(str(error))
         return 0
     settings = dict(options.settings)
-    import nbformat
-
     try:
-        known = set()
-        for path in options.notebooks:
-            if not pathlib.Path(path).is_file():
-                raise NotebookError(f"no notebook at {path}")
-            known |= set(parameters(nbformat.read(path, as_version=4)))
+        known = {name for path in options.notebooks for name in parameters(_read(path))}
         unknown = sorted(set(settings) - known)
         if unknown:
             raise NotebookError(f"no parameters cell sets {', '.join(unknown)}; known: {', '.join(sorted(known))}")
@@ -182,7 +167,8 @@ def main(arguments=None):
             print(pathlib.Path(path).name, flush=True)
             run(path, settings, out=options.out, tell=lambda line: print(line, flush=True))
     except NotebookError as error:
-        print(error if sys.stderr.isatty() else _plain(str(error)), file=sys.stderr)
+        # In a file or a pipe without the terminal's colours.
+        print(error if sys.stderr.isatty() else re.sub(r"\x1b\[[0-9;]*m", "", str(error)), file=sys.stderr)
         return 1
     return 0
 

@@ -144,10 +144,7 @@ _sharing = None  # keras.distribution.DataParallel, once `distribute` has found 
 
 
 def distribute():
-    """Spreads the batches of later trainings over all GPUs or TPU cores (Keras' data parallelism, JAX backend only).
-
-    Returns: str, one line saying what is used.
-    """
+    """Spreads later trainings' batches over all GPUs or TPU cores (JAX only). Returns a line on what is used."""
     global _sharing
     import keras
 
@@ -184,16 +181,12 @@ def report():
     # Warnings that no reader can act on: about text bars, about face_recognition_models, and TensorFlow's on retracing.
     warnings.filterwarnings("ignore", message="IProgress not found")
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
-    logging.getLogger("tensorflow").addFilter(_only_errors)
+    logging.getLogger("tensorflow").addFilter(lambda record: record.levelno >= logging.ERROR)
     python = platform.python_version()
     line = f"{place}: Python {python}, Keras {keras.__version__} on {keras.config.backend()} ({_why()}), {device}"
     if in_colab() and device == "CPU":
         line += "\nNo accelerator: Runtime ▸ Change runtime type ▸ GPU makes training faster. Going on with the CPU."
     return line
-
-
-def _only_errors(record):
-    return record.levelno >= logging.ERROR
 
 
 def workspace():

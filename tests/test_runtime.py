@@ -109,8 +109,8 @@ import pathlib, tempfile, test_cross_validation as t
 from helpers import runtime
 from helpers.training import fold
 {line}
-seen, epoch_ends = set(), fold.Watch.on_epoch_end
-fold.Watch.on_epoch_end = lambda *a, **b: (seen.add(runtime.devices()), epoch_ends(*a, **b))
+seen, epoch_ends = set(), fold.ResumeCallback.on_epoch_end
+fold.ResumeCallback.on_epoch_end = lambda *a, **b: (seen.add(runtime.devices()), epoch_ends(*a, **b))
 out = pathlib.Path(tempfile.mkdtemp()) / "audio"
 predictions = t.run(out, t.toy({clips}), max_folds=1, train=t.TrainConfig(epochs=3, batch_size=16)).predictions
 print(*seen)

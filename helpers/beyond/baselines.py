@@ -24,11 +24,9 @@ def cross_validate(
         values: (N, D), a row a clip; or (N, V, D) with V versions of each clip: all are trained on, and a test clip's
             probabilities are the mean over its versions (test-time augmentation).
         table: DataFrame with clip_id, actor and label, in the same order.
-        protocol, n_folds: as in `data.folds`.
         classifier: scikit-learn classifier with a decision_function; `svm()` by default.
         identify_speaker: normalise each clip by the training clips of its speaker. A test clip's is predicted by an LDA
             trained on the training speakers, with the accuracy that the summary calls `identified`.
-        name: the summary's `model`.
     Returns: CVResult without files. Its probabilities, the softmax of the classifier's scores, are not calibrated.
     """
     classifier, label, actor = classifier or svm(), table.label.to_numpy(), table.actor.to_numpy()
@@ -48,9 +46,8 @@ def cross_validate(
     rows["prediction"], rows["fold"] = probabilities.argmax(axis=1), fold_of
     rows[[f"p_{emotion}" for emotion in ravdess.EMOTIONS]] = probabilities
     about = {"model": name, "protocol": protocol, "seed": 0, "folds_planned": int(fold_of.max())}
-    about["backend"] = "scikit-learn"
-    if identify_speaker:
-        about["identified"] = float((identified == actor).mean())
+    about |= {"backend": "scikit-learn"}
+    about |= {"identified": float((identified == actor).mean())} if identify_speaker else {}
     return CVResult(rows, pd.DataFrame(), ravdess.EMOTIONS, about, pathlib.Path())
 
 

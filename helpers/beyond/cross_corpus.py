@@ -9,10 +9,8 @@ from helpers.training import cross_validation
 
 
 def joined(source, target):
-    """Joins two data sets on the emotions that both have.
+    """Joins two data sets, made with the same configurations, on the two or more emotions that both have.
 
-    Args:
-        source, target: FeatureSet, made with the same configurations, with at least two emotions in common.
     Returns:
         (features, parts): a FeatureSet, in which actors and clips of the target are renamed where both have the same;
         [(rows of the source, rows of the target)], the only fold.
@@ -20,10 +18,8 @@ def joined(source, target):
     """
     classes = tuple(name for name in source.classes if name in target.classes)
     if len(classes) < 2:
-        raise ValueError(
-            f"the data sets share {len(classes)} emotions ({', '.join(source.classes)}; {', '.join(target.classes)}): "
-            "rename those that mean the same"
-        )
+        both = f"({', '.join(source.classes)}; {', '.join(target.classes)})"
+        raise ValueError(f"the data sets share {len(classes)} emotions {both}: rename those that mean the same")
     streams = [stream for stream in STREAMS if stream in source.streams and stream in target.streams]
     if not streams:
         raise ValueError(f"one data set has {source.streams[0]} alone and the other {target.streams[0]} alone")

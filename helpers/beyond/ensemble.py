@@ -18,10 +18,8 @@ def combine(results, name="fusion", fit=True):
     other folds' labels, never of its own. (The models tested in those folds were trained on its clips, as in any
     stacking of one cross-validation; equal weights, and those of a single fold, are free of even that.)
 
-    Args:
-        results: list of CVResult on the same clips, folds and classes.
-        name: the summary's `model`.
-        fit: False gives equal weights.
+    `results` are CVResults on the same clips, folds and classes; fit=False gives equal weights.
+
     Returns:
         CVResult, `out` the first one's, without history; its summary's `combined` has the models' names and
         `pooling_weights` the mean of their weights over the folds.

@@ -23,9 +23,8 @@ SPEEDS = (0.9, 1.0, 1.1)  # speed perturbation
 def read(path, speed=1.0):
     """Computes a clip's functionals: float32 (1732,).
 
-    Args:
-        path: as in `audio.load`.
-        speed: playback speed, which moves pitch and formants with the tempo (Ko et al. 2015).
+    `speed` is the playback speed, which moves pitch and formants with the tempo (Ko et al. 2015).
+
     Raises ClipError: as `audio.load`.
     """
     import librosa
@@ -67,10 +66,8 @@ def statistics(series):
 
 
 def table(paths, speeds=None):
-    """Functionals of many clips, in parallel.
+    """Functionals of many clips, in parallel; `speeds` are versions of each clip, such as SPEEDS.
 
-    Args:
-        speeds: versions of each clip, such as SPEEDS; None for the clip alone.
     Returns: float32 (N, 1732), in the paths' order; (N, V, 1732) with V speeds.
     Raises ClipError: a clip cannot be used; names it.
     """

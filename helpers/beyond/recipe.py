@@ -74,7 +74,7 @@ def result(name):
     return json.loads((runtime.PROJECT / "docs" / "results" / f"{name}.json").read_text())
 
 
-# The row of the headline table: its name in docs/results, whose * is the protocol.
+# {row of the headline table: name in docs/results, whose * is the protocol}; a row without a result is left out.
 HEADLINE = {
     "audio: the thesis' network": "audio-*",
     "audio: functionals, SVM": "svm-audio-*",
@@ -92,10 +92,8 @@ HEADLINE = {
 
 
 def results(rows=HEADLINE):
-    """The committed results on all 24 actors, both protocols side by side, in per cent.
+    """The committed results on all 24 actors, both protocols side by side, in per cent; `rows` is as HEADLINE.
 
-    Args:
-        rows: {name of the row: name in docs/results, whose * is the protocol}; those without a result are left out.
     Returns:
         DataFrame: accuracy and its 95 % interval over actors (luna2022) or clips (random), UAR, the ablation's gain
         over the full model on the same clips, folds; and the network's parameters.

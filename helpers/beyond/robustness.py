@@ -20,9 +20,8 @@ def corrupted(features, clips, config, vgg16=None, snrs=SNRS):
     """The inputs of all clips, clean and corrupted.
 
     Args:
-        features: FeatureSet with video and audio.
+        features, config: FeatureSet with video and audio, and its AudioConfig.
         clips: DataFrame with clip_id and audio_path.
-        config: AudioConfig of the features.
         vgg16: weights of the features' VGG16, as in `backbone.find_weights`.
     Returns:
         {corruption: dict of inputs, as `FeatureSet.inputs` gives them}, "none" first. No frames go black where a clip's
@@ -43,11 +42,8 @@ def corrupted(features, clips, config, vgg16=None, snrs=SNRS):
 
 
 def table(run, features, corruptions):
-    """Accuracy of a finished fusion under each corruption.
+    """Accuracy of a fusion, a finished run's folder, under each corruption of `corrupted`, "none" first.
 
-    Args:
-        run: folder of the finished `training.cross_validate` on `features`.
-        corruptions: as `corrupted` gives them, "none" first.
     Returns: pandas.DataFrame: corruption, accuracy, uar (per cent), lost (points of accuracy against clean clips).
     """
     rows = []

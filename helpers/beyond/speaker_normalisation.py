@@ -16,7 +16,6 @@ def z_scores(values, speaker, reference=None):
 
     Args:
         values: (N, D), or (N, V, D) with V versions of each row, each normalised by itself.
-        speaker: (N,).
         reference: (values, speaker) that means and standard deviations are computed from, with every speaker in it; by
             default the rows themselves.
     Returns: float64, of the same shape.
@@ -35,8 +34,6 @@ def normalised(features):
 
     Cepstra share one standard deviation and keep their proportions, so that augmentation still acts on mel bands.
 
-    Args:
-        features: FeatureSet.
     Returns: FeatureSet with `per_speaker` in its `preprocessing`: its models cannot predict a single clip.
     """
     preprocessing, changed = features.preprocessing or {}, {}

@@ -34,11 +34,8 @@ def apply(probabilities, temperature):
 
 
 def threshold(predictions, classes, temperature=1.0, accuracy=0.9):
-    """The smallest confidence above which predictions reach the given accuracy (selective prediction).
+    """The smallest confidence, at a temperature, above which predictions reach an accuracy (selective prediction).
 
-    Args:
-        temperature: at which the confidences are taken.
-        accuracy: share that must be right of the predictions more confident than the threshold.
     Returns: float from 0 (never abstain) to 1 (always abstain); it never falls as `accuracy` rises.
     """
     probabilities, label = _probabilities(predictions, classes)

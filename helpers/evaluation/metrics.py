@@ -46,10 +46,7 @@ def summarise(predictions, classes, **about):
 
 
 def best_fold(predictions):
-    """The fold with the highest accuracy, which the thesis' figures 4.1 to 4.3 show; the first of equals.
-
-    Returns: (k, accuracy, rows): its number, its accuracy between 0 and 1, its predictions.
-    """
+    """(k, accuracy, predictions) of the fold with the highest accuracy, as in the thesis' figures 4.1 to 4.3."""
     accuracy = (predictions.label == predictions.prediction).groupby(predictions.fold).mean()
     k = accuracy.idxmax()
     return int(k), float(accuracy[k]), predictions[predictions.fold == k]
@@ -58,10 +55,7 @@ def best_fold(predictions):
 def most_confident_wrong(predictions, classes, n=5):
     """At most n wrong predictions with the highest confidence: the clips to look at.
 
-    Args:
-        predictions: with clip_id, actor and the probabilities p_<emotion> … too.
-    Returns:
-        DataFrame clip_id actor true predicted confidence, most confident first; empty where every prediction is right.
+    Returns: DataFrame clip_id actor true predicted confidence, most confident first; empty where every one is right.
     """
     wrong = predictions[predictions.label != predictions.prediction]
     rows = wrong[["clip_id", "actor"]].copy()
@@ -72,10 +66,8 @@ def most_confident_wrong(predictions, classes, n=5):
 
 
 def table(summaries):
-    """The results table: one row a system.
+    """The results table of {name: summary dict}: one row a system.
 
-    Args:
-        summaries: {name: summary dict}.
     Returns:
         DataFrame of percentages: average, best, lowest, std, UAR, macro F1, chance (majority-class baseline), the
         accuracy's 95 % interval (over clips, or over actors in a speaker-independent protocol); and clips, folds,
@@ -87,9 +79,8 @@ def table(summaries):
     for name, summary in summaries.items():
         columns = ("average", "best", "lowest", "std", "uar", "macro_f1", "chance")
         rows[name] = {c: round(100 * summary[c], 2) if c in summary else float("nan") for c in columns}
-        rows[name]["95 % interval"] = ""
-        if "accuracy_interval" in summary:
-            rows[name]["95 % interval"] = "{:.1f} to {:.1f}".format(*(100 * x for x in summary["accuracy_interval"]))
+        interval = [100 * edge for edge in summary.get("accuracy_interval", ())]
+        rows[name]["95 % interval"] = "{:.1f} to {:.1f}".format(*interval) if interval else ""
         rows[name] |= {c: summary.get(c, "") for c in ("n", "folds", "protocol")}
         rows[name]["parameters"] = f"{summary['parameters']:,}" if summary.get("parameters") else ""
     names = {"uar": "UAR", "macro_f1": "macro F1", "n": "clips"}

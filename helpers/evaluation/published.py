@@ -7,35 +7,19 @@ THESIS = {
     "fusion": {"average": 0.9125, "best": 0.9444, "lowest": 0.8750, "std": 0.02},
 }
 
-
 # The ablations, as `ablation.run` takes them: GRU layers, units, batch normalisation; none has attention. The thesis
 # does not say which clips these accuracies are of; its section 4.3 says "the best accuracy of 10 fold".
-_TABLE_4_1 = (
-    (1, 256, True, 0.78),
-    (3, 256, True, 0.74),
-    (1, 512, False, 0.76),
-    (1, 512, True, 0.79),
-    (3, 512, False, 0.74),
-    (3, 512, True, 0.76),
-    (1, 1024, False, 0.77),
-    (1, 1024, True, 0.77),
-)
-_TABLE_4_3 = (
-    (1, 256, False, 0.69),
-    (1, 256, True, 0.75),
-    (3, 256, False, 0.75),
-    (3, 256, True, 0.80),
-    (3, 512, False, 0.75),
-    (1, 512, True, 0.79),
-)
+_TABLE_4_1 = ((1, 256, True, 0.78), (3, 256, True, 0.74), (1, 512, False, 0.76), (1, 512, True, 0.79))
+_TABLE_4_1 += ((3, 512, False, 0.74), (3, 512, True, 0.76), (1, 1024, False, 0.77), (1, 1024, True, 0.77))
+_TABLE_4_3 = ((1, 256, False, 0.69), (1, 256, True, 0.75), (3, 256, False, 0.75), (3, 256, True, 0.80))
+_TABLE_4_3 += ((3, 512, False, 0.75), (1, 512, True, 0.79))
 TABLE_4_1, TABLE_4_3 = (
     [dict(zip(("layers", "units", "batch_norm", "thesis"), row), attention="none") for row in rows]
     for rows in (_TABLE_4_1, _TABLE_4_3)
 )
 
 _RANDOM, _ACTOR = "random folds, speaker-dependent", "speaker-independent"
-# Table 4.6, and what it leaves out; results can only be compared within one protocol.
-# (who, modality, accuracy, protocol, details)
+# Table 4.6, and what it leaves out: who, modality, accuracy, protocol, details. Compare within one protocol alone.
 _OTHERS = (
     ("thesis: Song 2021", "audio", 0.7652, _RANDOM, "10 folds, average (best 81.25)"),
     ("thesis: Song 2021", "video", 0.7819, _RANDOM, "10 folds, average (best 83.33)"),
@@ -59,8 +43,8 @@ _OTHERS = (
 def table(own=None):
     """Table 4.6 with protocols: published accuracies and one's own results in the same columns.
 
-    Args:
-        own: {name: summary dict}, as `CVResult.summary` gives it.
+    `own` is {name: summary dict}, as `CVResult.summary` gives it.
+
     Returns: DataFrame who, accuracy (per cent), details, by protocol and modality, best first within one.
     """
     import pandas as pd

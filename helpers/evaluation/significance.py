@@ -15,7 +15,6 @@ def interval(predictions, metric="accuracy", by="clip", level=0.95, resamples=20
     It covers the choice of test clips or actors, not the seed of the training.
 
     Args:
-        metric: "accuracy" or "uar".
         by: "clip", or "actor": draws actors with all their clips, for speaker-independent protocols; too narrow with
             fewer than about ten.
     Returns: (low, high): floats from 0 to 1.
@@ -31,8 +30,6 @@ def interval(predictions, metric="accuracy", by="clip", level=0.95, resamples=20
 def mcnemar(a, b):
     """McNemar's exact test: is one of two systems right more often on the same clips? (McNemar 1947)
 
-    Args:
-        a, b: predictions, in any order of rows.
     Returns:
         dict: only_a, only_b (int, clips that only this system has right), n (int, clips compared), p (float, two-sided;
         too small where few actors have many clips, since it takes clips as independent).
@@ -48,12 +45,10 @@ def mcnemar(a, b):
 
 
 def difference(a, b, by="clip", level=0.95, resamples=2000, seed=0):
-    """The accuracy of b less that of a on the same clips, with its paired bootstrap interval.
+    """The accuracy of b less that of a on the same clips, with its paired bootstrap interval as in `interval`.
 
-    Args:
-        a, b: predictions, in any order of rows; refused as by `mcnemar`.
-        by, level, resamples, seed: as in `interval`.
     Returns: (difference, low, high): floats from -1 to 1.
+    Raises ValueError: as `mcnemar`.
     """
     both = _paired(a, b)
     gain = (both.prediction_b == both.label_b).astype(float) - (both.prediction_a == both.label_a)
@@ -82,10 +77,8 @@ def calibration(predictions, bins=10):
     if bad:
         raise ValueError(f"{bad} clips have probabilities that are absent or not between 0 and 1")
     table = pd.DataFrame({"confidence": confidence, "accuracy": _right(predictions).astype(float)})
-    place = np.digitize(confidence, np.linspace(0, 1, bins + 1)[1:-1], right=True)
-    groups = table.groupby(place)
-    rows = groups.mean().assign(count=groups.size()).reindex(range(bins))
-    return rows.assign(count=rows["count"].fillna(0).astype(int))
+    groups = table.groupby(np.digitize(confidence, np.linspace(0, 1, bins + 1)[1:-1], right=True))
+    return groups.mean().reindex(range(bins)).assign(count=groups.size().reindex(range(bins), fill_value=0))
 
 
 def ece(predictions, bins=10):
@@ -128,8 +121,8 @@ def by_group(predictions, key):
 def report(predictions, classes, protocol):
     """What a summary adds to `metrics.summarise`, ready for JSON.
 
-    Args:
-        protocol: as in `data.folds`; intervals are by clip where it is "random" or there is one actor, else by actor.
+    Intervals are by clip where the protocol is "random" or there is one actor, else by actor.
+
     Returns:
         dict: accuracy_interval, uar_interval ([low, high] of 95 %); interval_by ("clip" or "actor"); ece; confused
         (list of [true, predicted, count]); actor_accuracy (lowest, highest, std (population) over the actors).
@@ -171,16 +164,13 @@ def _percentiles(values, level):
 def _paired(a, b):
     """Both tables side by side, a row a clip, their columns ending in _a and _b; actor is shared."""
     for name, table in (("first", a), ("second", b)):
-        repeated = int(table.clip_id.duplicated().sum())
-        if repeated:
+        if repeated := int(table.clip_id.duplicated().sum()):
             raise ValueError(f"{repeated} rows of the {name} table repeat a clip; each clip must be there once")
     columns = ["clip_id", "label", "prediction"]
     both = a[columns + ["actor"] * ("actor" in a)].merge(b[columns], "outer", "clip_id", suffixes=("_a", "_b"))
-    different = int((both.label_a.isna() | both.label_b.isna()).sum())
-    if different:
+    if different := int((both.label_a.isna() | both.label_b.isna()).sum()):
         raise ValueError(f"{different} clips are in only one of the two tables; the test needs the same clips in both")
-    different = int((both.label_a != both.label_b).sum())
-    if different:
+    if different := int((both.label_a != both.label_b).sum()):
         raise ValueError(f"{different} clips have another label in the second table; both must use the same classes")
     if both.empty:
         raise ValueError("the tables hold no clip")

@@ -57,15 +57,15 @@ def temporal_aware(x, mask, config, stream):
     `layers` blocks of `units`, the dilation doubling from block to block; their outputs are summed with learnt weights,
     per time step where TIM-Net averages over the clip first. The state is the mean over time.
     """
-    found = []
+    outputs = []
     for way in ("forwards", "backwards"):
         y = keras.layers.Dense(config.units, name=f"{stream}_{way}_projection")(x)
         steps = []
         for number in range(config.layers):
             y = _gate(y, mask, 2**number, way == "backwards", config, f"{stream}_{way}{number + 1}")
             steps.append(y)
-        found.append(steps)
-    both = [keras.layers.Add(name=f"{stream}_scale{n + 1}")(list(pair)) for n, pair in enumerate(zip(*found))]
+        outputs.append(steps)
+    both = [keras.layers.Add(name=f"{stream}_scale{n + 1}")(list(pair)) for n, pair in enumerate(zip(*outputs))]
     x = WeightedSum(name=f"{stream}_scales")(both)
     return x, MaskedMean(name=f"{stream}_mean")(x, mask)
 
@@ -79,8 +79,8 @@ def _gate(x, mask, reach, reverse, config, name):
         y = keras.layers.BatchNormalization(name=f"{name}_norm{number}")(y, mask=mask)
         y = keras.layers.Activation("relu", name=f"{name}_relu{number}")(y)
         y = _dropped(y, config.rnn_dropout, f"{name}_dropout{number}")
-    open_by = keras.layers.Activation("sigmoid", name=f"{name}_sigmoid")(y)
-    return keras.layers.Multiply(name=f"{name}_gate")([open_by, x])
+    gate = keras.layers.Activation("sigmoid", name=f"{name}_sigmoid")(y)
+    return keras.layers.Multiply(name=f"{name}_gate")([gate, x])
 
 
 def no_recurrence(x, mask, config, stream):
@@ -112,7 +112,7 @@ class FrameStacking(keras.layers.Layer):
         x = ops.reshape(x, (ops.shape(x)[0], ops.shape(x)[1] // self.size, self.size * x.shape[-1]))
         return x, (length + self.size - 1) // self.size
 
-    def compute_output_spec(self, x, length):
+    def compute_output_spec(self, x, length):  # JAX cannot infer the number of steps
         steps = None if x.shape[1] is None else -(-x.shape[1] // self.size)
         shape = (x.shape[0], steps, self.size * x.shape[2])
         return keras.KerasTensor(shape, dtype=self.compute_dtype), keras.KerasTensor(length.shape, dtype="int32")
@@ -131,9 +131,6 @@ class MaskPadding(keras.layers.Layer):
     def compute_mask(self, *args, **options):
         return None  # the next layer is given its mask explicitly
 
-    def compute_output_spec(self, x, mask):
-        return keras.KerasTensor(x.shape, dtype=self.compute_dtype)
-
 
 @keras.saving.register_keras_serializable(package="helpers", name="Pairs")  # as in earlier files
 class AttentionMask(keras.layers.Layer):
@@ -143,9 +140,6 @@ class AttentionMask(keras.layers.Layer):
         shape = (ops.shape(key)[0], ops.shape(query)[1], ops.shape(key)[1])
         return ops.broadcast_to(ops.cast(key, "bool")[:, None, :], shape)
 
-    def compute_output_spec(self, query, key):
-        return keras.KerasTensor((query.shape[0], query.shape[1], key.shape[1]), dtype="bool")
-
 
 @keras.saving.register_keras_serializable(package="helpers")
 class MaskedMean(keras.layers.Layer):
@@ -154,9 +148,6 @@ class MaskedMean(keras.layers.Layer):
     def call(self, x, mask):
         there = ops.cast(mask, x.dtype)[..., None]
         return ops.sum(x * there, axis=1) / ops.maximum(ops.sum(there, axis=1), 1)
-
-    def compute_output_spec(self, x, mask):
-        return keras.KerasTensor((x.shape[0], x.shape[2]), dtype=self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable(package="helpers")
@@ -173,9 +164,6 @@ class Positions(keras.layers.Layer):
     def compute_mask(self, *args, **options):
         return None
 
-    def compute_output_spec(self, x):
-        return keras.KerasTensor(x.shape, dtype=self.compute_dtype)
-
 
 @keras.saving.register_keras_serializable(package="helpers")
 class WeightedSum(keras.layers.Layer):
@@ -190,9 +178,6 @@ class WeightedSum(keras.layers.Layer):
 
     def compute_mask(self, *args, **options):
         return None
-
-    def compute_output_spec(self, tensors):
-        return keras.KerasTensor(tensors[0].shape, dtype=self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable(package="helpers")
@@ -213,9 +198,6 @@ class Dilated(keras.layers.Layer):
         padded = ops.pad(x, [[0, 0], pad, [0, 0]])
         other = padded[:, self.reach :] if self.reverse else padded[:, :steps]
         return self.dense(ops.concatenate([x, other], axis=-1))
-
-    def compute_output_spec(self, x):
-        return keras.KerasTensor((*x.shape[:2], self.units), dtype=self.compute_dtype)
 
     def get_config(self):
         return {**super().get_config(), "units": self.units, "reach": self.reach, "reverse": self.reverse}

@@ -19,9 +19,6 @@ class LengthMask(keras.layers.Layer):
         steps = ops.arange(ops.shape(sequence)[1], dtype="int32")  # (T,)
         return steps[None, :] < ops.maximum(ops.cast(length, "int32"), 1)[:, None]  # (B, T)
 
-    def compute_output_spec(self, sequence, length):
-        return keras.KerasTensor(sequence.shape[:2], dtype="bool")
-
 
 @keras.saving.register_keras_serializable(package="helpers")
 class Standardisation(keras.layers.Layer):
@@ -46,10 +43,7 @@ class SoftAttention(keras.layers.Layer):
         s_i = vᵀ tanh(W_c h + W_x x_i)      a = softmax(s)      Z = Σ a_i x_i
 
     (2.28) lacks v, without which s_i is a vector and (2.29) has no scalar; additive attention (Bahdanau et al. 2015)
-    has it. The state is the query, the time steps are keys and values.
-
-    Args:
-        units: width of W_c and W_x.
+    has it. The state is the query, the time steps are keys and values; `units` is the width of W_c and W_x.
 
     Call: sequence x (B, T, D), state h (B, U), mask bool (B, T) with a real step in each row. Returns (Z, a): (B, D)
     and float32 (B, T); a is 0 on padding and sums to 1.
@@ -78,15 +72,7 @@ class SoftAttention(keras.layers.Layer):
     def _scores(self, sequence, state, mask):
         hidden = ops.tanh(self.project_state(state)[:, None, :] + self.project_step(sequence))  # (B, T, units)
         scores = ops.cast(self.score(hidden)[..., 0], "float32")  # (B, T)
-        if mask is not None:
-            scores = ops.where(mask, scores, _FAR_BELOW)
-        return scores
-
-    def compute_output_spec(self, sequence, state, mask=None, training=False):
-        return (
-            keras.KerasTensor((sequence.shape[0], sequence.shape[2]), dtype=self.compute_dtype),
-            keras.KerasTensor(sequence.shape[:2], dtype="float32"),
-        )
+        return scores if mask is None else ops.where(mask, scores, _FAR_BELOW)
 
     def compute_mask(self, *args, **options):
         return None, None
@@ -137,10 +123,6 @@ class AttentiveStatisticsPooling(SoftAttention):
         there = sequence if mask is None else ops.where(mask[..., None], sequence, ops.cast(-1e4, sequence.dtype))
         return ops.concatenate([mean, deviation, ops.max(there, axis=1)], axis=-1), weights
 
-    def compute_output_spec(self, sequence, state, mask=None, training=False):
-        _, weights = super().compute_output_spec(sequence, state, mask)
-        return keras.KerasTensor((sequence.shape[0], 3 * sequence.shape[2]), dtype=self.compute_dtype), weights
-
 
 @keras.saving.register_keras_serializable(package="helpers", name="StreamDropout")  # as in earlier files
 class ModalityDropout(keras.layers.Layer):
@@ -167,9 +149,6 @@ class ModalityDropout(keras.layers.Layer):
             parts = [(draw >= self.rate * n / count) & (draw < self.rate * (n + 1) / count) for n in range(count)]
             kept = [there & ~(whole & part) for there, part in zip(kept, parts)]
         return [ops.cast(there, self.compute_dtype)[:, None] for there in kept]
-
-    def compute_output_spec(self, lengths, training=False):
-        return [keras.KerasTensor((length.shape[0], 1), dtype=self.compute_dtype) for length in lengths]
 
     def get_config(self):
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}

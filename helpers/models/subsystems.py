@@ -24,20 +24,11 @@ def stream_inputs(stream, dim):
     return keras.Input((None, dim), name=stream), keras.Input((), dtype="int32", name=f"{stream}_length")
 
 
-def encoder(stream, sequence, length, config, normalisation=None):
-    """RNN layers → attention → fully connected layer, (B, fc_units): what the fusion shares with the subsystems.
-
-    Args:
-        stream: "video" or "audio", the prefix of the layers' names.
-        sequence, length: as `stream_inputs` gives them.
-        config: SubsystemConfig.
-        normalisation: (mean, variance), each (dim,), of the training rows; None leaves the features as they are.
-    """
-    return pool(stream, *encode(stream, sequence, length, config, normalisation), config)
-
-
 def encode(stream, sequence, length, config, normalisation=None):
-    """The encoder's time steps (B, T, D), the attention's query (B, U) and the mask (B, T). Args as `encoder`."""
+    """Encodes the inputs of `stream_inputs`: time steps (B, T, D), the attention's query (B, U) and the mask (B, T).
+
+    `normalisation` is (mean, variance), each (dim,), of the training rows; None leaves the features as they are.
+    """
     x = sequence
     if normalisation is not None:
         standardisation = Standardisation(name=f"{stream}_normalisation", dtype="float32")
@@ -81,7 +72,7 @@ def head(x, n_classes, batch_norm, dropout):
 
 def _subsystem(stream, dim, config, n_classes, normalisation):
     sequence, length = stream_inputs(stream, dim)
-    x = encoder(stream, sequence, length, config, normalisation)
+    x = pool(stream, *encode(stream, sequence, length, config, normalisation), config)
     inputs = {stream: sequence, f"{stream}_length": length}
     return keras.Model(inputs, head(x, n_classes, config.batch_norm, config.dropout), name=f"{stream}_subsystem")
 
@@ -91,8 +82,6 @@ def video_subsystem(dim=512, config=None, *, n_classes=8, normalisation=None):
 
     Args:
         dim: features a frame, 512 for VGG16 at 48×48.
-        config: SubsystemConfig, the thesis' video subsystem by default.
-        n_classes: number of emotions.
         normalisation: (mean, variance) of the training rows, each (dim,).
     Returns: keras.Model, not compiled.
     """
@@ -109,30 +98,26 @@ def fusion_model(video_dim=512, audio_dim=13, video=None, audio=None, fusion=Non
 
     Args:
         video_dim, audio_dim: features a frame.
-        video, audio: SubsystemConfig of each encoder, the thesis' by default.
-        fusion: FusionConfig; other ways of fusing than concatenation, and modality dropout.
-        n_classes: number of emotions.
+        video, audio, fusion: SubsystemConfig of each encoder, and FusionConfig; the thesis' by default.
         normalisation: {"video": (mean, variance), "audio": (mean, variance)} of the training rows.
     Returns: keras.Model, not compiled.
     Raises ValueError: cross-modal attention over an encoder without attention, which looks at the last step alone.
     """
     fusion, normalisation = fusion or FusionConfig(), normalisation or {}
     configs = {"video": video or SubsystemConfig.video(), "audio": audio or SubsystemConfig.audio()}
-    inputs, encoded, lengths = {}, {}, []
+    inputs, encoded, present = {}, {}, None
     for stream, dim in (("video", video_dim), ("audio", audio_dim)):
         sequence, length = stream_inputs(stream, dim)
         inputs |= {stream: sequence, f"{stream}_length": length}
         encoded[stream] = encode(stream, sequence, length, configs[stream], normalisation.get(stream))
-        lengths.append(length)
-    dropout, present = fusion.modality_dropout, None
-    if dropout:
-        present = ModalityDropout(dropout, name="modality_dropout")(lengths)  # two of (B, 1)
+    if fusion.modality_dropout:
+        lengths = [inputs["video_length"], inputs["audio_length"]]
+        present = ModalityDropout(fusion.modality_dropout, name="modality_dropout")(lengths)  # two of (B, 1)
     if fusion.kind == "cross":
         for stream, config in configs.items():
             if config.attention == "none":
-                raise ValueError(
-                    f"the {stream} encoder has no attention and would lose what cross-attention adds: use soft"
-                )
+                why = "has no attention and would lose what cross-attention adds: use soft"
+                raise ValueError(f"the {stream} encoder {why}")
         encoded = cross_attention(encoded, present)
     outputs = [pool(stream, *parts, configs[stream]) for stream, parts in encoded.items()]
     if present:
@@ -172,13 +157,11 @@ def gated(outputs):
     units = outputs[0].shape[-1]
     both = keras.layers.Concatenate(name="gate_inputs")(outputs)
     gate = keras.layers.Dense(units, activation="sigmoid", name="gate")(both)
-    video, audio = (
-        keras.layers.Dense(units, activation="tanh", name=f"{stream}_gated")(output)
-        for stream, output in zip(("video", "audio"), outputs)
-    )
     rest = keras.layers.Rescaling(-1.0, 1.0, name="gate_rest")(gate)  # 1 − z
-    shares = [keras.layers.Multiply(name="video_share")([gate, video])]
-    shares.append(keras.layers.Multiply(name="audio_share")([rest, audio]))
+    shares = []
+    for stream, output, share in zip(("video", "audio"), outputs, (gate, rest)):
+        output = keras.layers.Dense(units, activation="tanh", name=f"{stream}_gated")(output)
+        shares.append(keras.layers.Multiply(name=f"{stream}_share")([share, output]))
     return keras.layers.Add(name="fusion")(shares)
 
 

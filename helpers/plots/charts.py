@@ -101,10 +101,7 @@ def systems(summaries, reference=None, ax=None, title=None):
 
 
 def best_fold(result, ax=None, title=None):
-    """Confusion matrix of a CVResult's fold with the highest accuracy, as in the thesis' figures 4.1 to 4.3.
-
-    The title says which fold it is, its accuracy and the folds' average.
-    """
+    """Confusion matrix of a CVResult's fold with the highest accuracy, which the title names (figures 4.1–4.3)."""
     from helpers.evaluation import metrics
 
     fold, accuracy, rows = metrics.best_fold(result.predictions)

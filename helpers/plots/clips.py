@@ -86,11 +86,7 @@ def mfcc(coefficients, times, ax=None, title=None):
 
 
 def gallery(images, label, classes, columns=8, ax=None, title=None, seed=0):
-    """Images by class: one row a class that has any, up to so many columns, drawn at random (figures 3.1–3.3).
-
-    Args:
-        images, label: uint8 (N, size, size, 3), and int (N,), places in `classes`.
-    """
+    """Images, uint8 (N, size, size, 3), by class: a row each, up to so many columns, drawn at random (3.1–3.3)."""
     present = [number for number in range(len(classes)) if (label == number).any()]
     columns = min(columns, np.bincount(label).max())
     size, rng = images.shape[1], np.random.default_rng(seed)

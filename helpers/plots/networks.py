@@ -10,10 +10,7 @@ _NAMES = {
 
 
 def model(network, ax=None, title=None):
-    """Draws a Keras model's layers from top to bottom, one column a modality, each with its output shape.
-
-    Returns: The ax. Figures 3.5 (fusion), 3.6 (video) and 3.7 (audio) of the thesis.
-    """
+    """Draws a Keras model's layers from top to bottom, one column a modality, each with its output shape."""
     columns = {"video": [], "audio": [], "fusion": []}
     for layer in network.layers:
         stream = layer.name.split("_")[0]

@@ -105,9 +105,8 @@ def build(predictor, registry):
 def serve(predictor, host="127.0.0.1", port=None, wait=True):
     """Serves the page for a Predictor; by default this machine alone can reach it.
 
-    Args:
-        host, port: to listen on; port None takes the first free one from 7860 on.
-        wait: False returns at once.
+    Port None takes the first free one from 7860 on; wait=False returns at once.
+
     Returns: (page, address): the gradio.Blocks, whose `close()` ends it, and its address.
     """
     from starlette.middleware import Middleware

@@ -6,7 +6,6 @@
     <kind>/config.json         the run's, with the emotions' names
     <kind>/summary.json        the run's
     <kind>/fold_<k>/<n>.npy    the network's arrays, float32
-    vgg16/<n>.npy              VGG16's where it was asked for, those of two or more dimensions in float16
 
 The file may come from anyone: names and sizes are checked before anything is opened, nothing is unpacked to the disk,
 the network is rebuilt from the configuration, and the arrays must fill it exactly.
@@ -28,11 +27,10 @@ from helpers.evaluation import calibration
 from helpers.features import clip
 from helpers.predict import fold_ensemble
 from helpers.training import cross_validation
-from helpers.video import backbone
 
 LIMIT = 80 << 20  # bytes of the file
 _UNPACKED, _TEXT, _MEMBERS = 2 * LIMIT, 1 << 20, 5000  # at most: bytes of all members, bytes of a JSON, members
-_MEMBER = re.compile(
+_MEMBER = re.compile(  # earlier versions could pack VGG16, which is not read
     r"bundle\.json|preprocessing\.json|MODEL_CARD\.md|vgg16/\d{1,3}\.npy|vgg16\.weights"
     r"|(?:video|audio|fusion)/(?:config\.json|summary\.json|fold_[1-9]\d?(?:/\d{1,3}\.npy|\.weights))"
 )
@@ -45,18 +43,15 @@ _BOUNDS |= {"prosody": (0, 1), "trim_db": (0, 200)}
 _TROUBLE = (*zip_members.DAMAGE, RuntimeError, LookupError, TypeError, AttributeError, ArithmeticError, OSError)
 
 
-def export(run, path, fold=1, *, vgg16=False, data=""):
+def export(run, path, fold=1, *, data=""):
     """Packs a trained model into one file, which `Predictor.load` reads anywhere: without data, with either backend.
 
     Args:
         run: folder of a finished `training.cross_validate`; a fusion's subsystems are packed with it.
         path: the file to make, .zip; replaced whole or not at all. Returned as a pathlib.Path.
         fold: number of the fold whose model is packed; None packs all folds'.
-        vgg16: pack VGG16 too, 29 MB, for machines that cannot fetch it.
         data: what the model was trained on, for the model card: "ravdess", "synthetic" or a sentence.
-    Raises:
-        FileNotFoundError: no finished run; or VGG16's weights are to be packed and missing.
-        ValueError: no such fold; the file would be larger than 80 MB; the VGG16 weights are not those of the training.
+    Raises FileNotFoundError, ValueError: no finished run; no such fold, or the file would be larger than 80 MB.
     """
     path = pathlib.Path(path)
     models, preprocessing, warnings = fold_ensemble.load_with_subsystems(run, fold)
@@ -68,12 +63,6 @@ def export(run, path, fold=1, *, vgg16=False, data=""):
         members |= {f"{kind}/config.json": _json(model.settings), f"{kind}/summary.json": _json(model.summary)}
         for number, weights in zip(model.folds, model.weights):
             members |= _packed(f"{kind}/fold_{number}", weights)
-    if vgg16:
-        source, warning = clip.find_vgg16(preprocessing)
-        if warning:
-            raise ValueError(f"{warning} They are not packed")
-        weights = backbone.vgg16(source).get_weights()
-        members |= _packed("vgg16", [w.astype(np.float16) if w.ndim > 1 else w for w in weights])
     path.parent.mkdir(parents=True, exist_ok=True)
     with runtime.replacing(path) as file:
         with zipfile.ZipFile(file, "w") as archive:
@@ -82,9 +71,7 @@ def export(run, path, fold=1, *, vgg16=False, data=""):
                 archive.writestr(info, content, zipfile.ZIP_DEFLATED, compresslevel=1)
         if file.tell() > LIMIT:
             size, limit = file.tell() / 1e6, LIMIT / 1e6
-            raise ValueError(
-                f"{path.name} would be {size:.0f} MB, more than {limit:.0f}: export fewer folds, or leave VGG16 out"
-            )
+            raise ValueError(f"{path.name} would be {size:.0f} MB, more than {limit:.0f}: export fewer folds")
     return path
 
 
@@ -105,8 +92,7 @@ def _packed(folder, weights):
 def read(path):
     """Reads what `export` wrote; the file may come from anyone.
 
-    Returns:
-        (models, preprocessing, warnings, base): as `fold_ensemble.load_with_subsystems` gives them, and VGG16 or None.
+    Returns: (models, preprocessing, warnings), as `fold_ensemble.load_with_subsystems`.
     Raises FileNotFoundError, ValueError: no such file; no exported model, damaged or tampered with; says where.
     """
     path = pathlib.Path(path)
@@ -162,17 +148,13 @@ def _models(archive):
         warnings.append("The run did not say how its features were made: the thesis' preprocessing is assumed.")
     missing = [stream for stream in first.streams if stream not in models and about["asked"] == "fusion"]
     warnings += [f"No {s} subsystem was exported with the fusion: it needs both video and audio." for s in missing]
-    base = None
-    if preprocessing.video and any(name.startswith("vgg16") for name in archive.namelist()):
-        base = backbone.base(None, preprocessing.video.size)
-        base.set_weights(_arrays(archive, "vgg16", [w.shape for w in base.weights], True))
-    return models, preprocessing, warnings, base
+    return models, preprocessing, warnings
 
 
 def _model(archive, kind, about, dims):
     half, about = about.get("half"), about["models"][kind]
-    settings = config.completed(json.loads(archive.read(f"{kind}/config.json")))
-    summary = json.loads(archive.read(f"{kind}/summary.json"))
+    stored, summary = (json.loads(archive.read(f"{kind}/{name}.json")) for name in ("config", "summary"))
+    settings = config.completed(stored)
     classes, folds = settings["classes"], about["folds"]
     if settings["model"] != kind or len(classes) < 2 or not all(isinstance(name, str) for name in classes):
         raise ValueError(f"{kind}/config.json is not that of a {kind} model")

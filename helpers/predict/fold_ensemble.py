@@ -23,24 +23,15 @@ logging.getLogger("tensorflow").addFilter(lambda record: "triggered tf.function 
 
 @dataclasses.dataclass(frozen=True)
 class FoldEnsemble:
-    """A trained model: one network that takes the weights of each of its folds in turn.
+    """A trained model: one network that takes the weights of each of its folds in turn."""
 
-    Attributes:
-        settings, summary: contents of config.json and summary.json.
-        folds: the folds' numbers.
-        weights: for each fold a list of float32 arrays, as the network's `get_weights` gives them.
-        network: keras.Model.
-        temperature: calibrates its probabilities (see `calibration`); None where it could not be fitted.
-        threshold: the model abstains where its largest probability is not above it.
-    """
-
-    settings: dict
-    summary: dict
-    folds: tuple
-    weights: list
-    network: object
-    temperature: float | None
-    threshold: float
+    settings: dict  # config.json's content
+    summary: dict  # summary.json's content
+    folds: tuple  # the folds' numbers
+    weights: list  # for each fold a list of float32 arrays, as the network's `get_weights` gives them
+    network: object  # keras.Model
+    temperature: float | None  # calibrates its probabilities (see `calibration`); None where it could not be fitted
+    threshold: float  # the model abstains where its largest probability is not above it
     _lock: object = dataclasses.field(default_factory=threading.Lock, repr=False)
     _held: list = dataclasses.field(default_factory=lambda: [None], repr=False)  # the weights that the network holds
 
@@ -76,18 +67,11 @@ class FoldEnsemble:
 
 def network(settings, dims):
     """An untrained keras.Model as config.json describes it, in float32, for features of {modality: numbers a frame}."""
-    import keras
-
     from helpers.training import fold
 
     dims = {stream: dims[stream] for stream in cross_validation.MODELS[settings["model"]]}
     normalisation = {s: (np.zeros(dim, "float32"), np.ones(dim, "float32")) for s, dim in dims.items()}
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        return fold.assemble(settings, dims, normalisation)
-    finally:
-        keras.config.set_dtype_policy(before)
+    return fold.assemble(settings, dims, normalisation)
 
 
 def load_with_subsystems(folder, fold=None):
@@ -130,10 +114,9 @@ def _load(folder, preprocessing, fold):
         try:
             model.load_weights(folder / f"fold_{number}" / "model.keras")
         except ValueError as error:
-            raise ValueError(
-                f"{folder} was trained on features that its preprocessing does not make, so that it cannot predict a "
-                f"clip: {' '.join(str(error).split())[:200]}"
-            ) from error
+            what = f"{folder} was trained on features that its preprocessing does not make"
+            why = " ".join(str(error).split())[:200]
+            raise ValueError(f"{what}, so that it cannot predict a clip: {why}") from error
         weights.append(model.get_weights())
     others = predictions if len(folds) > 1 else predictions[predictions.fold != folds[0]]
     temperature, threshold = None, DEFAULT_THRESHOLD

@@ -18,34 +18,21 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """The answer to a clip.
+    """The answer to a clip."""
 
-    Attributes:
-        emotion: the most likely one.
-        confident: True where its probability is above the model's threshold: such answers were right nine times out of
-            ten in the cross-validation. False means that the model abstains.
-        probabilities: {emotion: float}, the mean over the timeline.
-        streams: {"video": {emotion: float}, "audio": …}: the probabilities of each modality's own model, if any.
-        attention: {modality: float32 (T,)}, the weight of each step; sums to 1. None for a model without attention.
-        times: {modality: float32 (T,)}, seconds of the steps.
-        faces: FaceTrack of the video, or None.
-        samples: float32 (n,), mono, or None.
-        rate: of the samples in Hz, or None.
-        timeline: list of Part; one for a clip of up to 5.5 s, else windows of 3 s, one about every second.
-        warnings: sentences on what limits the answer.
-    """
-
-    emotion: str
+    emotion: str  # the most likely one
+    # Its probability is above the model's threshold: such answers were right nine times out of ten in the
+    # cross-validation. False means that the model abstains.
     confident: bool
-    probabilities: dict
-    streams: dict
-    attention: dict
-    times: dict
-    faces: FaceTrack | None
-    samples: np.ndarray | None
-    rate: int | None
-    timeline: list
-    warnings: list
+    probabilities: dict  # {emotion: float}, the mean over the timeline
+    streams: dict  # {"video": {emotion: float}, "audio": …}: the probabilities of each modality's own model, if any
+    attention: dict  # {modality: float32 (T,)}, the weight of each step; sums to 1. None for a model without attention
+    times: dict  # {modality: float32 (T,)}, seconds of the steps
+    faces: FaceTrack | None  # of the video
+    samples: np.ndarray | None  # float32 (n,), mono
+    rate: int | None  # of the samples in Hz
+    timeline: list  # of Part; one for a clip of up to 5.5 s, else windows of 3 s, one about every second
+    warnings: list  # sentences on what limits the answer
 
     @property
     def sentence(self):
@@ -59,9 +46,7 @@ class Prediction:
 def warnings_about(clip, chosen, asked):
     """Sentences on what limits the answer to a ClipFeatures.
 
-    Args:
-        chosen: for each window the kind of model that answered, or None.
-        asked: kind of the model that should have.
+    `chosen` is for each window the kind of model that answered, or None; `asked` the kind that should have.
     """
     warnings = [
         f"The {stream} cannot be used ({why}): answered from the {other} alone."

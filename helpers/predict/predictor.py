@@ -33,11 +33,11 @@ class Predictor:
         warnings: sentences that hold for every answer.
     """
 
-    def __init__(self, models, preprocessing, warnings=(), base=None, *, threshold=None):
+    def __init__(self, models, preprocessing, warnings=(), *, threshold=None):
         self.models, self.preprocessing, self.threshold = models, preprocessing, threshold
         self.classes = tuple(next(iter(models.values())).settings["classes"])
-        self.warnings, self._base = list(warnings), base
-        if preprocessing.video and base is None:
+        self.warnings, self._base = list(warnings), None
+        if preprocessing.video:
             source, warning = clip_features.find_vgg16(preprocessing)
             self._base = backbone.vgg16(source, preprocessing.video.size)
             self.warnings += [warning] if warning else []
@@ -55,9 +55,8 @@ class Predictor:
                 "video" and "audio" in the place of "fusion"; with them it also answers clips that lack a modality.
             fold: of a folder: number of the fold whose model answers. None takes the mean of all folds' answers.
             threshold: probability above which an answer is confident; by default the model's own.
-        Raises:
-            FileNotFoundError: no such file, no finished run, or VGG16's weights are missing.
-            ValueError: the file is no exported model or was tampered with, or no such fold.
+        Raises FileNotFoundError, ValueError: no such file, no finished run, or VGG16's weights are missing; no such
+        fold, or the file is no exported model or was tampered with.
         """
         path = pathlib.Path(path)
         if path.is_dir():
@@ -87,9 +86,7 @@ class Predictor:
     def predict(self, path):
         """The Prediction of one clip, any file PyAV or soundfile opens; of more than 5.5 s, window by window.
 
-        Raises:
-            ClipError: the clip cannot be read, or has neither a face nor a sound, or lacks a modality that no model
-                here can do without; the message says which.
+        Raises ClipError: the clip cannot be read, has neither face nor sound, or lacks a modality that is needed.
         """
         clip = clip_features.read(path, self.preprocessing, self._base)
         parts = windows.cut(clip)

@@ -45,9 +45,7 @@ def clip(source, folder, seconds=4, countdown=2):
         source: "upload" or "webcam", in Colab; anything else is a path.
         folder: where an upload or a recording is put.
         seconds, countdown: of a recording, and before it begins.
-    Raises:
-        FileNotFoundError: no such file; or nothing was uploaded.
-        RuntimeError: "upload" or "webcam" outside Colab.
+    Raises FileNotFoundError, RuntimeError: no such file, or nothing was uploaded; "upload" or "webcam" outside Colab.
     """
     if source not in ("upload", "webcam"):
         path = pathlib.Path(source).expanduser()
@@ -55,9 +53,8 @@ def clip(source, folder, seconds=4, countdown=2):
             raise FileNotFoundError(f"no clip at {path}")
         return path
     if not runtime.in_colab():
-        raise RuntimeError(
-            f'"{source}" works in Colab only: set CLIP to the path of a file, or record on the page of `make app`'
-        )
+        todo = "set CLIP to the path of a file, or record on the page of `make app`"
+        raise RuntimeError(f'"{source}" works in Colab only: {todo}')
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if source == "webcam":

@@ -61,20 +61,16 @@ def _mfcc_frames(seconds, config):
 
 def sizes(preprocessing, whole):
     """{modality: steps} to pad to, clips in one piece or windows, so that one compiled network serves all clips."""
-    seconds, lengths = WHOLE if whole else LENGTH, {}
-    if preprocessing.video:
-        lengths["video"] = int(seconds * preprocessing.video.fps) + 2
-    if preprocessing.audio:
-        lengths["audio"] = _mfcc_frames(seconds, preprocessing.audio)
-    return lengths
+    seconds, video, audio = WHOLE if whole else LENGTH, preprocessing.video, preprocessing.audio
+    lengths = {"video": int(seconds * video.fps) + 2} if video else {}
+    return lengths | ({"audio": _mfcc_frames(seconds, audio)} if audio else {})
 
 
 def batches(clip, parts, streams):
     """Windows of a clip's features, each with all of a network's modalities, as the network's inputs.
 
-    Yields:
-        (inputs, n): right-padded as in `FeatureSet.inputs`, the first n rows being the next n windows; the rest of
-        the batch repeats the first of them.
+    Yields (inputs, n): right-padded as in `FeatureSet.inputs`, the first n rows being the next n windows; the rest of
+    the batch repeats the first of them.
     """
     import keras
 

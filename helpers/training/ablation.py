@@ -20,66 +20,48 @@ def run(features, model, rows, out=None, **options):
     trains alone. `out`/table.csv is written after each row.
 
     Args:
-        features: FeatureSet.
         model: "video" or "audio", the subsystem.
         rows: dicts of SubsystemConfig's fields that differ from the thesis' subsystem, such as `evaluation.TABLE_4_1`
             or `grid`'s; "thesis" beside them is a published accuracy, carried into the table.
         out: folder; by default runs/ablation-<model>-<protocol> in the workspace.
         options: protocol, n_folds, max_folds, train, seed, progress, workers, as in `training.cross_validate`.
     Returns: (results, table): {row's name: CVResult}, in the rows' order, and what `table` makes of them.
-    Raises:
-        ValueError: unknown model or field, two equal rows, or what `training.cross_validate` refuses; before anything
-            is trained.
+    Raises ValueError, before anything is trained: unknown model or field, two equal rows, or as `cross_validate`.
     """
     if model not in ("video", "audio"):
         raise ValueError(f'model is {model!r}; an ablation is of "video" or "audio"')
-    make = getattr(SubsystemConfig, model)
-    wanted, published = {}, {}
+    subsystems, published, fields = {}, {}, SubsystemConfig.__dataclass_fields__
     for row in rows:
         changes = {field: value for field, value in row.items() if field != "thesis"}
-        settings = make(**_known(changes))
-        if name(settings) in wanted:
+        for field in changes.keys() - fields.keys():
+            raise ValueError(f"{field!r} is no field of a subsystem; known: {', '.join(fields)}")
+        settings = getattr(SubsystemConfig, model)(**changes)
+        if name(settings) in subsystems:
             raise ValueError(f"two rows of the ablation are {name(settings)}; leave one out")
-        wanted[name(settings)] = settings
-        published[name(settings)] = row.get("thesis")
+        subsystems[name(settings)], published[name(settings)] = settings, row.get("thesis")
     out = pathlib.Path(out or runtime.workspace() / "runs" / f"ablation-{model}-{options.get('protocol', 'random')}")
     results = {}
-    for row_name, settings in wanted.items():
+    for row_name, settings in subsystems.items():
         options |= {model: settings, "out": out / row_name}
         results[row_name] = cross_validation.cross_validate(features, model, **options)
         table(results, published).to_csv(out / "table.csv", index_label="row")
     return results, table(results, published)
 
 
-def _known(changes):
-    unknown = set(changes) - set(SubsystemConfig.__dataclass_fields__)
-    if unknown:
-        known = ", ".join(SubsystemConfig.__dataclass_fields__)
-        raise ValueError(f"{sorted(unknown)[0]!r} is no field of a subsystem; known: {known}")
-    return changes
-
-
 def name(settings):
     """A row's name and folder, such as "3x256-bn-soft"; whatever else is not the default follows by its name."""
-    words = [f"{settings.layers}x{settings.units}", "bn" if settings.batch_norm else "plain"]
-    words.append(settings.attention)
-    if settings.cell != "gru":
-        words.append(settings.cell)
-    default = SubsystemConfig()
+    words = [f"{settings.layers}x{settings.units}", "bn" if settings.batch_norm else "plain", settings.attention]
+    words += [settings.cell] if settings.cell != "gru" else []
     short_names = {"fc_units": "fc", "dropout": "drop", "rnn_dropout": "rnndrop", "noise": "noise"}
     short_names |= {"bidirectional": "both", "frame_stacking": "frame_stacking", "convolution": "conv"}
-    for field, short in short_names.items():
-        if getattr(settings, field) != getattr(default, field):
-            words.append(f"{short}{getattr(settings, field)}")
-    return "-".join(words)
+    values = {field: getattr(settings, field) for field in short_names}
+    changed = {field: value for field, value in values.items() if value != getattr(SubsystemConfig(), field)}
+    return "-".join([*words, *(f"{short_names[field]}{value}" for field, value in changed.items())])
 
 
 def table(results, published=None):
-    """The ablation as one table.
+    """The ablation, {name: CVResult}, as one table; `published` is {name: accuracy between 0 and 1, or None}.
 
-    Args:
-        results: {name: CVResult} of subsystems.
-        published: {name: accuracy between 0 and 1}, shown beside; None for a row without one.
     Returns:
         DataFrame, one row a result: GRU layers, GRU units, batch norm, attention, parameters (trained ones), average,
         std, best over the folds and the published accuracy in per cent, folds.
@@ -89,8 +71,7 @@ def table(results, published=None):
     rows = {}
     for row_name, result in results.items():
         stored = config.read(result.out / "config.json")
-        settings = SubsystemConfig(**stored[stored["model"]])
-        summary = result.summary()
+        settings, summary = SubsystemConfig(**stored[stored["model"]]), result.summary()
         rows[row_name] = {
             "GRU layers": settings.layers,
             "GRU units": settings.units,

@@ -49,8 +49,7 @@ def check_subsystems(required, folders, n_folds):
 
     Args:
         required: {stream: config.json's content that the fusion needs}; the training's settings may differ.
-        folders: {stream: the finished cross-validation's folder}.
-        n_folds: folds that are needed.
+        folders: {stream: folder of a cross-validation with at least `n_folds` finished folds}.
     Raises:
         FileNotFoundError: no such folder, or a fold is missing in it.
         ValueError: trained on other folds, features or architecture.
@@ -58,17 +57,15 @@ def check_subsystems(required, folders, n_folds):
     for stream, folder in folders.items():
         lacking = [k for k in range(1, n_folds + 1) if not (folder / f"fold_{k}" / "model.keras").is_file()]
         if lacking or not (folder / "config.json").is_file():
-            raise FileNotFoundError(
-                f"{folder} lacks fold {(lacking or [1])[0]} of the {stream} subsystem: train it first"
-            )
+            first = (lacking or [1])[0]
+            raise FileNotFoundError(f"{folder} lacks fold {first} of the {stream} subsystem: train it first")
         stored = config.read(folder / "config.json")
         for name in ("model", "protocol", "n_folds", "parts", "seed", "classes", "features", stream):
             here, there = required[stream].get(name), stored.get(name)
             if there != here:
-                raise ValueError(
-                    f"{folder} was trained with another {name} ({there}, here {here}): its "
-                    "encoders may know the test clips, or do not fit; train the subsystem with this fusion's settings"
-                )
+                why = "its encoders may know the test clips, or do not fit"
+                what = f"{folder} was trained with another {name} ({there}, here {here})"
+                raise ValueError(f"{what}: {why}; train the subsystem with this fusion's settings")
 
 
 def check_room(out, parameters, n_folds, workers):
@@ -78,7 +75,5 @@ def check_room(out, parameters, n_folds, workers):
     place = next(folder for folder in (out, *out.resolve().parents) if folder.is_dir())
     free = shutil.disk_usage(place).free
     if free < need:
-        raise OSError(
-            f"{place} has {free / _MB:,.0f} MB free, and {n_folds} folds of this model take about "
-            f"{need / _MB:,.0f} MB: make room, or name another folder as `out`"
-        )
+        what = f"{n_folds} folds of this model take about {need / _MB:,.0f} MB"
+        raise OSError(f"{place} has {free / _MB:,.0f} MB free, and {what}: make room, or name another folder as `out`")

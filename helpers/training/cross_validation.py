@@ -21,21 +21,13 @@ _PREPROCESSING = {"video": ("video", "vgg16"), "audio": ("audio",), "fusion": ("
 
 @dataclasses.dataclass(frozen=True)
 class CVResult:
-    """What a cross-validation gives.
+    """What a cross-validation gives."""
 
-    Attributes:
-        predictions: DataFrame, one row a test clip: clip_id actor label prediction fold p_<emotion> ….
-        history: DataFrame, one row an epoch: fold epoch loss accuracy [val_loss val_accuracy] seconds.
-        classes: the emotions' names.
-        about: model, protocol, seed, epochs, ….
-        out: folder with the files.
-    """
-
-    predictions: object
-    history: object
-    classes: tuple
-    about: dict
-    out: pathlib.Path
+    predictions: object  # DataFrame, one row a test clip: clip_id actor label prediction fold p_<emotion> …
+    history: object  # DataFrame, one row an epoch: fold epoch loss accuracy [val_loss val_accuracy] seconds
+    classes: tuple  # the emotions' names
+    about: dict  # model, protocol, seed, epochs, …
+    out: pathlib.Path  # folder with the files
 
     def summary(self):
         """dict: average best lowest std (accuracy over folds), uar, macro_f1, n, protocol, per_class, …, with what
@@ -68,7 +60,6 @@ def cross_validate(
     that holds another configuration's folds is set aside as `<out>.<key>`, and taken back when that one returns.
 
     Args:
-        features: FeatureSet.
         model: "video", "audio" or "fusion".
         protocol, n_folds, seed: as in `ravdess.folds`; the seed also sets weights and shuffling.
         max_folds: stop after so many folds; None runs all.
@@ -80,7 +71,6 @@ def cross_validate(
         subsystems: {"video": folder, "audio": folder} of finished cross-validations on the same folds that the
             fusion's `encoders` come from; one that is not named is trained first, into `out`/<stream>.
         parts: list of (train, test) index arrays, folds of one's own; `protocol` is then only their name.
-        progress: show a bar.
         workers: folds trained in parallel, in processes of one thread each: on a CPU two of them do more than one with
             two threads; an accelerator wants 1.
     Returns: CVResult.
@@ -98,34 +88,26 @@ def cross_validate(
     own = parts is not None
     parts = parts if own else ravdess.folds(features, protocol, n_folds, seed)
     checks.check_folds(features, MODELS[model], protocol, parts)
-    settings = configs.as_dict(
-        {
-            "model": model,
-            "protocol": protocol,
-            "n_folds": len(parts),
-            "seed": seed,
-            "train": train or TrainConfig(),
-            "video": (video or SubsystemConfig.video()) if "video" in MODELS[model] else None,
-            "audio": (audio or SubsystemConfig.audio()) if "audio" in MODELS[model] else None,
-            "fusion": (fusion or FusionConfig()) if model == "fusion" else None,
-            "classes": features.classes,
-            "features": features.fingerprint(MODELS[model]),
-            "backend": runtime.choose_backend(),
-        }
-    )
+    settings = {"model": model, "protocol": protocol, "n_folds": len(parts), "seed": seed}
+    settings["train"] = train or TrainConfig()
+    settings["video"] = (video or SubsystemConfig.video()) if "video" in MODELS[model] else None
+    settings["audio"] = (audio or SubsystemConfig.audio()) if "audio" in MODELS[model] else None
+    settings["fusion"] = (fusion or FusionConfig()) if model == "fusion" else None
+    settings |= {"classes": features.classes, "features": features.fingerprint(MODELS[model])}
+    settings = configs.as_dict(settings | {"backend": runtime.choose_backend()})
     if own:
-        settings["parts"] = [[_digest(rows) for rows in part] for part in parts]
-    wanted = _subsystems(features, settings)  # those the encoders come from
-    if wanted:
-        settings["subsystems"] = {stream: configs.key(wanted[stream]) for stream in wanted}
+        arrays = [[np.asarray(rows, dtype=np.int64) for rows in part] for part in parts]
+        settings["parts"] = [[hashlib.sha256(rows.tobytes()).hexdigest()[:8] for rows in part] for part in arrays]
+    required = _subsystems(features, settings)  # those the encoders come from
+    if required:
+        settings["subsystems"] = {stream: configs.key(required[stream]) for stream in required}
     out = pathlib.Path(out or runtime.workspace() / "runs" / f"{model}-{protocol}-{configs.key(settings)}")
     parts = parts[:max_folds]
     given = {stream: pathlib.Path(folder) for stream, folder in (subsystems or {}).items()}
-    if given.keys() - wanted.keys():
-        raise ValueError(
-            'subsystems are named, and nothing would be taken from them: set FusionConfig(encoders="fine-tuned")'
-        )
-    checks.check_subsystems(wanted, given, len(parts))
+    if given.keys() - required.keys():
+        todo = 'set FusionConfig(encoders="fine-tuned")'
+        raise ValueError(f"subsystems are named, and nothing would be taken from them: {todo}")
+    checks.check_subsystems(required, given, len(parts))
     _claim(out, settings)
     made = features.preprocessing or {}
     if all(name in made for name in _PREPROCESSING[model]):
@@ -133,10 +115,10 @@ def cross_validate(
         _write_json(out / "preprocessing.json", {name: made[name] for name in names if name in made})
     parameters = _parameters(features, settings, out)
     checks.check_room(out, parameters, len(parts), workers)
-    for stream in wanted.keys() - given.keys():
+    for stream in required.keys() - given.keys():
         given[stream] = out / stream
         options = {"parts": parts if own else None, "progress": progress, "workers": workers}
-        options[stream] = SubsystemConfig(**wanted[stream][stream])
+        options[stream] = SubsystemConfig(**required[stream][stream])
         cross_validate(features, stream, protocol, n_folds, max_folds, given[stream], train, seed, **options)
     _run_folds(features, settings, parts, out, given, progress, workers)
     result = _collect(out, len(parts), settings, parameters)
@@ -144,20 +126,13 @@ def cross_validate(
     return result
 
 
-def _digest(rows):
-    return hashlib.sha256(np.asarray(rows, dtype=np.int64).tobytes()).hexdigest()[:8]
-
-
 def _subsystems(features, settings):
     """config.json's content of the subsystems that a fusion's encoders come from: {} where it is end-to-end."""
     if not settings["fusion"] or settings["fusion"]["encoders"] == "end-to-end":
         return {}
-    streams = MODELS["fusion"]
     return {
-        stream: settings
-        | {"model": stream, "fusion": None, "features": features.fingerprint((stream,))}
-        | {other: None for other in streams if other != stream}
-        for stream in streams
+        stream: {**settings, "model": stream, "fusion": None, other: None, "features": features.fingerprint((stream,))}
+        for stream, other in (("video", "audio"), ("audio", "video"))
     }
 
 
@@ -171,10 +146,7 @@ def _parameters(features, settings, out):
 
 
 def load(out):
-    """The CVResult of a finished cross-validation's folder.
-
-    Raises FileNotFoundError: there is none, or it was interrupted and has no summary yet.
-    """
+    """The CVResult of a finished cross-validation's folder; FileNotFoundError where none is finished there."""
     out = pathlib.Path(out)
     if not (out / "summary.json").is_file():
         raise FileNotFoundError(f"{out} holds no finished cross-validation; run the notebook that trains it to its end")
@@ -208,10 +180,8 @@ def _run_folds(features, settings, parts, out, subsystems, progress, workers):
 
     streams, epochs = MODELS[settings["model"]], settings["train"]["epochs"]
     common = {"features": features, "settings": settings, "streams": streams, "subsystems": subsystems}
-    jobs = [
-        {**common, "train_rows": parts[k - 1][0], "test_rows": parts[k - 1][1], "k": k, "folder": out / f"fold_{k}"}
-        for k in todo
-    ]
+    rows = {k: dict(zip(("train_rows", "test_rows"), parts[k - 1])) for k in todo}
+    jobs = [{**common, **rows[k], "k": k, "folder": out / f"fold_{k}"} for k in todo]
     with tqdm(total=len(parts) * epochs, desc=settings["model"], disable=not progress) as bar:
         bar.update((len(parts) - len(todo)) * epochs)
         if min(workers, len(todo)) > 1:

@@ -19,10 +19,8 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, subsystem
     """Trains and predicts one fold, and leaves `folder` complete or not at all.
 
     Args:
-        features: FeatureSet.
         settings: config.json's content.
-        streams: the model's.
-        train_rows, test_rows: int arrays.
+        streams: the model's modalities.
         k: the fold's number, from 1.
         folder: for history.csv, predictions.csv and model.keras; `.<name>.state.npz` beside it is what it resumes from.
         subsystems: {stream: folder of its cross-validation} that the fusion's encoders come from; or None.
@@ -63,11 +61,9 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, subsystem
         _save(folder, network, predictions, pd.DataFrame(resume.rows))
     except OSError as error:
         resume.save()
-        raise OSError(
-            error.errno,
-            f"fold {k} could not be saved: {error.strerror or error}. Finished folds are kept, and this one's state if "
-            f"there was room: make room at {folder.parent} and run the same again",
-        ) from error
+        what = f"fold {k} could not be saved: {error.strerror or error}"
+        kept = "Finished folds are kept, and this one's state if there was room"
+        raise OSError(error.errno, f"{what}. {kept}: make room at {folder.parent} and run the same again") from error
     resume.path.unlink(missing_ok=True)
 
 
@@ -90,8 +86,7 @@ def _save(folder, network, predictions, history):
 
 def parameters(features, settings):
     """Number of trained parameters of the configured model."""
-    network = build(features, np.arange(1), settings)
-    return int(sum(np.prod(weight.shape) for weight in network.trainable_weights))
+    return int(sum(np.prod(weight.shape) for weight in build(features, np.arange(1), settings).trainable_weights))
 
 
 def take_encoders(network, folders, settings):
@@ -163,9 +158,7 @@ def build(features, rows, settings):
 def assemble(settings, dims, normalisation, precision="float32"):
     """Builds the model of config.json's content, not compiled, in a Keras dtype policy.
 
-    Args:
-        settings: config.json's content.
-        dims, normalisation: {stream: features a frame}, {stream: (mean, variance), each (dim,)}.
+    `dims` is {stream: features a frame}, `normalisation` {stream: (mean, variance), each (dim,)}.
     """
     kind, options = settings["model"], {"n_classes": len(settings["classes"])}
     parts = {stream: SubsystemConfig(**settings[stream]) for stream in dims}
@@ -183,11 +176,11 @@ def assemble(settings, dims, normalisation, precision="float32"):
 
 def hold_out(features, rows, settings):
     """Splits a validation part off the training rows, by actor where the protocol is speaker-independent."""
+    from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
+
     share = settings["train"]["validation"]
     if not share:
         return rows, rows[:0]
-    from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
-
     options = {"test_size": share, "random_state": settings["seed"]}
     if settings["protocol"] == "random":
         fit, held = next(StratifiedShuffleSplit(1, **options).split(rows, features.label[rows]))

@@ -9,12 +9,8 @@ from helpers.features import cache
 
 
 def run(jobs, workers, bar):
-    """Runs folds in parallel processes.
+    """Runs folds, a list of `fold.run`'s arguments without the bar, in parallel processes; their epochs move the bar.
 
-    Args:
-        jobs: list of dicts, `fold.run`'s arguments without the bar.
-        workers: processes.
-        bar: tqdm, moved as the folds' epochs are done.
     Raises Whatever a fold raises, once the others that had begun are done; finished folds stay.
     """
     from joblib import Parallel, delayed

@@ -152,18 +152,9 @@ def test_a_fusion_alone_is_packed_with_a_warning(small_runs, tmp_path):
     assert list(read[0]) == ["fusion"] and "No video subsystem was exported" in read[2][0]
 
 
-def test_vgg16_is_packed_where_it_is_asked_for_and_used(small_runs, clip, tmp_path, monkeypatch):
-    path = exporting.export(small_runs[0] / "video", tmp_path / "model.zip", vgg16=True)
-    assert 20e6 < path.stat().st_size < exporting.LIMIT
-    whole = predictor.Predictor.load(small_runs[0] / "video", 1).predict(clip)
-    monkeypatch.setattr(predictor.clip_features, "find_vgg16", lambda preprocessing: pytest.fail("it is in the file"))
-    assert predictor.Predictor.load(path).predict(clip).probabilities == pytest.approx(whole.probabilities, abs=0.01)
-
-
-def test_other_vgg16_weights_than_the_trainings_are_not_packed(small_runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting.clip, "find_vgg16", lambda preprocessing: ("a.h5", "They differ."))
-    with pytest.raises(ValueError, match="They are not packed"):
-        exporting.export(small_runs[0] / "video", tmp_path / "model.zip", vgg16=True)
+def test_a_file_in_which_an_earlier_version_packed_vgg16_is_read_too(audio, tmp_path):
+    earlier = rewrite(audio, tmp_path / "a.zip", {}, [("vgg16/0.npy", b"1"), ("vgg16.weights", b"1")])
+    assert list(exporting.read(earlier)[0]) == ["audio"]
 
 
 def test_a_file_over_the_limit_is_not_made(small_runs, tmp_path, monkeypatch):
