@@ -144,7 +144,9 @@ def optimiser(train, steps):
     options = {"global_clipnorm": train.clip_norm or None}
     if train.optimiser == "sgd":
         return keras.optimizers.SGD(rate, momentum=0.9, **options)
-    return keras.optimizers.Adam(rate, weight_decay=train.weight_decay or None, **options)  # with decay it is AdamW
+    if train.weight_decay:
+        return keras.optimizers.AdamW(rate, weight_decay=train.weight_decay, **options)
+    return keras.optimizers.Adam(rate, **options)
 
 
 def build(features, rows, settings):
