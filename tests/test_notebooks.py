@@ -20,6 +20,7 @@ NOTEBOOKS = sorted((runtime.PROJECT / "notebooks").glob("*.ipynb"))
 BACKGROUND, FIRST, *WITH_CLIPS = NOTEBOOKS  # 00 needs no clips, 01 makes the features, the others train or answer
 # The smallest training that still goes through every cell.
 QUICK = {
+    "TAKES": 1,
     "N_FOLDS": 2,
     "EPOCHS": 1,
     "GRU_LAYERS": 1,
@@ -134,7 +135,7 @@ def test_notebooks_01_to_05_run_in_order_and_leave_results_and_figures(in_order)
     for model in ("video", "audio", "fusion"):
         for name in (model, f"{model}-actor"):
             summary = json.loads((demo / name / "summary.json").read_text())
-            assert summary["n"] == 192 and summary["model"] == model
+            assert summary["n"] == 48 and summary["model"] == model
     pictures = {path.name for path in demo.glob("*.png")}
     assert {"faces.png", "mfcc.png", "confusion_video.png", "confusion_audio.png", "confusion_fusion.png"} <= pictures
     assert {"curves_fusion.png", "systems_random.png", "systems_actor.png", "confusions.png"} <= pictures
@@ -232,7 +233,7 @@ def test_changing_gru_units_keeps_the_mfcc_and_trains_anew(in_order, clips):
     mfcc = {path: path.stat().st_mtime_ns for path in folder.glob("cache/mfcc-*/*")}
     settings = {**QUICK, "ROOT": str(clips), "RUN": "other", "PROTOCOLS": ("random",), "GRU_UNITS": 6}
     notebooks.run(WITH_CLIPS[1], settings, cwd=folder, tell=lambda line: None)
-    assert len(mfcc) >= 192 and {path: path.stat().st_mtime_ns for path in folder.glob("cache/mfcc-*/*")} == mfcc
+    assert len(mfcc) >= 48 and {path: path.stat().st_mtime_ns for path in folder.glob("cache/mfcc-*/*")} == mfcc
     units = {
         path.parent.name.partition(".")[2] == "": json.loads(path.read_text())["audio"]["units"]
         for path in folder.glob("runs/other/audio*/config.json")
@@ -246,10 +247,10 @@ def test_notebook_01_runs_alone_in_an_empty_folder(clips, cache, feature_set, tm
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "synthetic").symlink_to(clips)
     (tmp_path / "cache").symlink_to(cache)
-    executed = notebooks.run(FIRST, {"BACKUP": str(tmp_path)}, cwd=tmp_path, tell=lambda line: None)
+    executed = notebooks.run(FIRST, {"BACKUP": str(tmp_path), "TAKES": 1}, cwd=tmp_path, tell=lambda line: None)
     assert {path.name for path in tmp_path.glob("runs/demo/*.png")} == {"faces.png", "mfcc.png", "gallery.png"}
     assert "FER2013 needs a Kaggle sign-in" in printed(executed), "what needs the reader is said"
-    assert len(mirror.zipfile.ZipFile(tmp_path / "emotion-cache.zip").namelist()) > 3 * 192
+    assert len(mirror.zipfile.ZipFile(tmp_path / "emotion-cache.zip").namelist()) > 3 * 48
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +275,7 @@ def test_each_notebook_runs_alone_on_three_classes_of_ones_own(path, three_class
     assert list(tmp_path.glob("runs/demo/**/*.png"))
     for summary in tmp_path.glob("runs/demo/**/summary.json"):
         result = json.loads(summary.read_text())
-        assert list(result["per_class"]) == ["flat", "glad", "cross"] and result["n"] == 72
+        assert list(result["per_class"]) == ["flat", "glad", "cross"] and result["n"] == 18
 
 
 @pytest.mark.slow
@@ -306,7 +307,7 @@ def test_the_chain_runs_on_jax_where_tensorflow_cannot_be_imported(paths, clips,
     assert done.returncode == 0, done.stderr
     assert "on jax" in printed(nbformat.read(tmp_path / "executed" / WITH_CLIPS[2].name, 4))
     summary = json.loads((tmp_path / "runs" / "demo" / "fusion" / "summary.json").read_text())
-    assert summary["backend"] == "jax" and summary["n"] == 192
+    assert summary["backend"] == "jax" and summary["n"] == 48
 
 
 def test_in_a_folder_without_the_suite_the_set_up_cell_says_what_to_set(tmp_path):
