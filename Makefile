@@ -1,4 +1,4 @@
-# make demo | app | test | browser | setup | lab | lint | bench CLIPS=dir | publish REPO=owner/name | lock   (see README.md)
+# make demo | app | test | test-all | browser | setup | lab | lint | bench CLIPS=dir | publish REPO=owner/name | lock   (see README.md)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +16,7 @@ RUN ?= demo
 RUN_NOTEBOOK := $(BIN)/python -m helpers.notebooks run --out runs/$(RUN)/notebooks
 DATA := --set DATASET=$(DATASET) --set "ROOT=$(ROOT)" --set RUN=$(RUN) --set ACTORS=$(ACTORS)
 
-.PHONY: demo app test browser setup lab lint bench publish lock clean
+.PHONY: demo app test test-all browser setup lab lint bench publish lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -49,6 +49,10 @@ app: setup
 
 test: setup
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+
+# Every test, those that take minutes too.
+test-all: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The notebooks in a real JupyterLab, and the page; needs a Chromium on the PATH.
 browser: setup

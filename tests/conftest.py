@@ -38,10 +38,10 @@ def one_at_a_time(folder):
 
 @pytest.fixture(scope="session")
 def clips(common):
-    """A synthetic set of 48 clips: six actors, eight emotions, one take each."""
+    """The default synthetic set: 192 clips of six actors."""
     root = common / "synthetic"
     with one_at_a_time(common):
-        datasets.load("synthetic", root, takes=1)
+        datasets.load("synthetic", root)
     return root
 
 
@@ -52,7 +52,7 @@ def table(clips):
 
 @pytest.fixture(scope="session")
 def cache(common, table, tmp_path_factory):
-    """A cache that holds the 48 clips' features; the notebooks may add to it."""
+    """A cache that holds the 192 clips' features; the notebooks may add to it."""
     with one_at_a_time(common):
         building.build(table, common / "cache", progress=False)
     own = tmp_path_factory.mktemp("cache")
@@ -62,7 +62,7 @@ def cache(common, table, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def feature_set(table, cache):
-    """Both modalities of the 48 clips."""
+    """Both modalities of the 192 clips."""
     return building.build(table, cache, progress=False)
 
 
@@ -98,14 +98,16 @@ def bad_clips(clips, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def small_runs(tmp_path_factory):
+def small_runs(common, tmp_path_factory):
     """A video, an audio and a fusion run on sixteen clips: (folder that holds them, table, FeatureSet)."""
-    root = tmp_path_factory.mktemp("small_runs")
-    synthetic.make(root / "clips", n_actors=2, takes=1, progress=False)
-    table = ravdess.index(root / "clips")
-    small = building.build(table, root / "cache", workers=1, progress=False)
+    root, own = common / "small_runs", tmp_path_factory.mktemp("small_runs")
     tiny = SubsystemConfig(units=8, fc_units=8)
     options = {"n_folds": 2, "train": TrainConfig(epochs=3, batch_size=8, learning_rate=0.01), "progress": False}
-    for model in ("video", "audio", "fusion"):
-        cross_validation.cross_validate(small, model, out=root / "runs" / model, video=tiny, audio=tiny, **options)
-    return root / "runs", table, small
+    with one_at_a_time(common):
+        synthetic.make(root / "clips", n_actors=2, takes=1, progress=False)
+        table = ravdess.index(root / "clips")
+        small = building.build(table, root / "cache", workers=1, progress=False)
+        for model in ("video", "audio", "fusion"):
+            cross_validation.cross_validate(small, model, out=root / "runs" / model, video=tiny, audio=tiny, **options)
+    shutil.copytree(root / "runs", own / "runs")
+    return own / "runs", table, small

@@ -5,6 +5,7 @@ import sys
 
 import no_tensorflow
 import numpy as np
+import pytest
 
 from helpers import runtime
 
@@ -133,6 +134,7 @@ def test_two_devices_share_each_batch_and_learn_what_one_learns():
     assert len(one) == 32 and np.allclose(both, one, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_last_batch_that_two_devices_cannot_share_is_filled_up_and_every_clip_answered_once():
     said, both = train_on_two(51, True)
     assert said.startswith("each batch") and len(both) == 26

@@ -60,6 +60,7 @@ def test_a_row_added_later_trains_alone(finished, tmp_path):
     alike(results[SECOND].predictions, finished[1][SECOND].predictions)
 
 
+@pytest.mark.slow
 def test_a_killed_ablation_goes_on_and_ends_as_if_undisturbed(tmp_path):
     """A real process, killed in its second row."""
     code = f"import test_ablation as t; t.run(t.pathlib.Path({str(tmp_path / 'killed')!r}), train=t.LONG)"
