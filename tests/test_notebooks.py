@@ -115,7 +115,7 @@ def test_values_are_read_as_python_or_else_as_text(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def clips(clips, tmp_path_factory):
+def one_take(clips, tmp_path_factory):
     """One take of each actor and emotion, 48 clips: the notebooks need no more to go through every cell."""
     folder = tmp_path_factory.mktemp("one_take")
     for path in clips.glob("Actor_*/*-01-01-??.mp4"):
@@ -125,8 +125,8 @@ def clips(clips, tmp_path_factory):
     return folder
 
 
-def in_order_settings(clips):
-    return {**QUICK, "ROOT": str(clips), "DATASET": "synthetic", "TABLE_ROWS": 2}
+def in_order_settings(one_take):
+    return {**QUICK, "ROOT": str(one_take), "DATASET": "synthetic", "TABLE_ROWS": 2}
 
 
 def run_without_tensorflow(path, settings, folder):
@@ -138,14 +138,14 @@ def run_without_tensorflow(path, settings, folder):
 
 
 @pytest.fixture(scope="module")
-def in_order(clips, cache, feature_set, tmp_path_factory):
+def in_order(one_take, cache, feature_set, tmp_path_factory):
     """Notebooks 01 to 07 with their exercises solved, one after the other in one folder: {name: executed notebook}.
 
     Without TensorFlow; `make demo` runs 01 to 05 with it, and so do the tests that train a notebook's model below.
     """
     folder, copies = tmp_path_factory.mktemp("in_order"), tmp_path_factory.mktemp("copies")
     (folder / "cache").symlink_to(cache)
-    settings = in_order_settings(clips)
+    settings = in_order_settings(one_take)
     paths = [with_solutions(path, copies) for path in (FIRST, *WITH_CLIPS)]
     return folder, {path.name: run_without_tensorflow(path, settings, folder) for path in paths}
 
@@ -213,10 +213,10 @@ def test_a_reader_is_told_what_differs_from_the_thesis(in_order):
     assert "GRU_UNITS 8 (512)" in printed(in_order[1]["02_video_subsystem.ipynb"])
 
 
-def test_evaluation_takes_the_earlier_results_and_trains_nothing(in_order, clips):
+def test_evaluation_takes_the_earlier_results_and_trains_nothing(in_order, one_take):
     folder, _ = in_order
     stamps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")}
-    run_without_tensorflow(WITH_CLIPS[3], {"RUN": "demo", "ROOT": str(clips)}, folder)
+    run_without_tensorflow(WITH_CLIPS[3], {"RUN": "demo", "ROOT": str(one_take)}, folder)
     assert stamps and {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")} == stamps
 
 
@@ -238,21 +238,21 @@ def shown(executed):
     ],
     ids=lambda path: path.stem,
 )
-def test_run_twice_in_a_row_a_notebook_shows_the_same_and_trains_nothing(path, in_order, clips):
+def test_run_twice_in_a_row_a_notebook_shows_the_same_and_trains_nothing(path, in_order, one_take):
     folder, executed = in_order
     stamps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")}
-    again = shown(run_without_tensorflow(path, in_order_settings(clips), folder))
+    again = shown(run_without_tensorflow(path, in_order_settings(one_take), folder))
     before = shown(executed[path.name])
     for source, outputs in again.items():
         assert outputs == before[source], source
     assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")} == stamps
 
 
-def test_changing_gru_units_keeps_the_mfcc_and_trains_anew(in_order, clips):
+def test_changing_gru_units_keeps_the_mfcc_and_trains_anew(in_order, one_take):
     folder, _ = in_order
     shutil.copytree(folder / "runs" / "demo", folder / "runs" / "other")
     mfcc = {path: path.stat().st_mtime_ns for path in folder.glob("cache/mfcc-*/*")}
-    settings = {**QUICK, "ROOT": str(clips), "RUN": "other", "PROTOCOLS": ("random",), "GRU_UNITS": 6}
+    settings = {**QUICK, "ROOT": str(one_take), "RUN": "other", "PROTOCOLS": ("random",), "GRU_UNITS": 6}
     notebooks.run(WITH_CLIPS[1], settings, cwd=folder, tell=lambda line: None)
     assert len(mfcc) >= 48 and {path: path.stat().st_mtime_ns for path in folder.glob("cache/mfcc-*/*")} == mfcc
     units = {
@@ -263,10 +263,10 @@ def test_changing_gru_units_keeps_the_mfcc_and_trains_anew(in_order, clips):
     assert units == {True: 6, False: 8}, "the new folds in place, the old ones kept beside them"
 
 
-def test_notebook_01_runs_alone_in_an_empty_folder(clips, cache, feature_set, tmp_path):
+def test_notebook_01_runs_alone_in_an_empty_folder(one_take, cache, feature_set, tmp_path):
     """Clips and cache are lent, since making them is tested elsewhere."""
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "synthetic").symlink_to(clips)
+    (tmp_path / "data" / "synthetic").symlink_to(one_take)
     (tmp_path / "cache").symlink_to(cache)
     executed = notebooks.run(FIRST, {"BACKUP": str(tmp_path), "TAKES": 1}, cwd=tmp_path, tell=lambda line: None)
     assert {path.name for path in tmp_path.glob("runs/demo/*.png")} == {"faces.png", "mfcc.png", "gallery.png"}
@@ -275,13 +275,13 @@ def test_notebook_01_runs_alone_in_an_empty_folder(clips, cache, feature_set, tm
 
 
 @pytest.fixture(scope="module")
-def three_classes(clips):
+def three_classes(one_take):
     """A csv of one's own: three emotions of the synthetic clips under other names, six speakers."""
     names = {"01": "flat", "05": "cross", "03": "glad"}
-    rows = [(path, names.get(path.name[6:8])) for path in sorted(clips.glob("Actor_*/*.mp4"))]
-    lines = [f"{path.relative_to(clips)},{name},{path.parent.name}" for path, name in rows if name]
-    (clips / "three.csv").write_text("\n".join(["path,emotion,speaker", *lines]))
-    return clips / "three.csv"
+    rows = [(path, names.get(path.name[6:8])) for path in sorted(one_take.glob("Actor_*/*.mp4"))]
+    lines = [f"{path.relative_to(one_take)},{name},{path.parent.name}" for path, name in rows if name]
+    (one_take / "three.csv").write_text("\n".join(["path,emotion,speaker", *lines]))
+    return one_take / "three.csv"
 
 
 @pytest.mark.parametrize(
