@@ -129,25 +129,18 @@ def in_order_settings(one_take):
     return {**QUICK, "ROOT": str(one_take), "DATASET": "synthetic", "TABLE_ROWS": 2}
 
 
-def run_without_tensorflow(path, settings, folder):
-    """The executed notebook, on JAX where TensorFlow cannot be imported, as on Colab's TPU runtime."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KERAS_BACKEND", "jax")
-        patch.setenv("PYTHONPATH", str(no_tensorflow.hide(folder / "no_tensorflow")))
-        return notebooks.run(path, settings, cwd=folder, tell=lambda line: None)
+def run_quietly(path, settings, folder):
+    return notebooks.run(path, settings, cwd=folder, tell=lambda line: None)
 
 
 @pytest.fixture(scope="module")
 def in_order(one_take, cache, feature_set, tmp_path_factory):
-    """Notebooks 01 to 07 with their exercises solved, one after the other in one folder: {name: executed notebook}.
-
-    Without TensorFlow; `make demo` runs 01 to 05 with it, and so do the tests that train a notebook's model below.
-    """
+    """Notebooks 01 to 07 with their exercises solved, one after the other in one folder: {name: executed notebook}."""
     folder, copies = tmp_path_factory.mktemp("in_order"), tmp_path_factory.mktemp("copies")
     (folder / "cache").symlink_to(cache)
     settings = in_order_settings(one_take)
     paths = [with_solutions(path, copies) for path in (FIRST, *WITH_CLIPS)]
-    return folder, {path.name: run_without_tensorflow(path, settings, folder) for path in paths}
+    return folder, {path.name: run_quietly(path, settings, folder) for path in paths}
 
 
 def test_notebooks_01_to_05_run_in_order_and_leave_results_and_figures(in_order):
@@ -216,7 +209,7 @@ def test_a_reader_is_told_what_differs_from_the_thesis(in_order):
 def test_evaluation_takes_the_earlier_results_and_trains_nothing(in_order, one_take):
     folder, _ = in_order
     stamps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")}
-    run_without_tensorflow(WITH_CLIPS[3], {"RUN": "demo", "ROOT": str(one_take)}, folder)
+    run_quietly(WITH_CLIPS[3], {"RUN": "demo", "ROOT": str(one_take)}, folder)
     assert stamps and {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")} == stamps
 
 
@@ -241,7 +234,7 @@ def shown(executed):
 def test_run_twice_in_a_row_a_notebook_shows_the_same_and_trains_nothing(path, in_order, one_take):
     folder, executed = in_order
     stamps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")}
-    again = shown(run_without_tensorflow(path, in_order_settings(one_take), folder))
+    again = shown(run_quietly(path, in_order_settings(one_take), folder))
     before = shown(executed[path.name])
     for source, outputs in again.items():
         assert outputs == before[source], source
@@ -312,10 +305,23 @@ def test_bad_clips_are_named_in_the_notebook_and_stop_nothing(bad_clips, tmp_pat
     assert f"left out: {len(expected)}" in said and "digital silence" in said and "no face in any" in said
 
 
-def test_the_chain_ran_on_jax_where_tensorflow_cannot_be_imported(in_order):
-    folder, executed = in_order
-    assert "on jax (tensorflow is not installed here)" in printed(executed["04_feature_fusion.ipynb"])
-    assert json.loads((folder / "runs" / "demo" / "fusion" / "summary.json").read_text())["backend"] == "jax"
+@pytest.mark.parametrize(
+    "paths",
+    [(FIRST, WITH_CLIPS[2]), pytest.param(NOTEBOOKS, marks=pytest.mark.slow)],
+    ids=["01 and 04", "all"],
+)
+def test_the_chain_runs_on_jax_where_tensorflow_cannot_be_imported(paths, one_take, cache, feature_set, tmp_path):
+    blocker = no_tensorflow.hide(tmp_path / "no_tensorflow")
+    (tmp_path / "cache").symlink_to(cache)
+    settings = {**QUICK, "PROTOCOLS": ("random",), "ROOT": str(one_take)}
+    known = {name for path in paths for name in notebooks.parameters(nbformat.read(path, 4))}
+    words = [word for name in known & settings.keys() for word in ("--set", f"{name}={settings[name]!r}")]
+    path = os.pathsep.join([str(blocker), str(runtime.PROJECT)])
+    done = command(*words, "--out", "executed", *paths, cwd=tmp_path, PYTHONPATH=path, KERAS_BACKEND="jax")
+    assert done.returncode == 0, done.stderr
+    assert "on jax" in printed(nbformat.read(tmp_path / "executed" / WITH_CLIPS[2].name, 4))
+    summary = json.loads((tmp_path / "runs" / "demo" / "fusion" / "summary.json").read_text())
+    assert summary["backend"] == "jax" and summary["n"] == 48
 
 
 def test_in_a_folder_without_the_suite_the_set_up_cell_says_what_to_set(tmp_path):
