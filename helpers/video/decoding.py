@@ -94,8 +94,9 @@ def decode(path, pictures=True, sound=None, threads=0):
     try:
         with open(str(path), "rb") as file:
             quick = _QUICK if file.read(8)[4:] == b"ftyp" else {}  # by its content: a name may be wrong
-        # Tags are for people, and may be in any encoding.
-        with av.open(str(path), options=OPEN | quick, metadata_errors="replace") as container:
+        # Tags are for people, and may be in any encoding; PyAV 19 knows that by itself.
+        tags = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+        with av.open(str(path), options=OPEN | quick, **tags) as container:
             video = container.streams.video[0] if pictures and container.streams.video else None
             audio = container.streams.audio[0] if sound is not None and container.streams.audio else None
             if pictures and audio and not audio.codec_context:
