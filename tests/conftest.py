@@ -38,10 +38,10 @@ def one_at_a_time(folder):
 
 @pytest.fixture(scope="session")
 def clips(common):
-    """The default synthetic set: 192 clips of six actors."""
+    """A synthetic set: 96 clips, two takes of six actors in eight emotions."""
     root = common / "synthetic"
     with one_at_a_time(common):
-        datasets.load("synthetic", root)
+        datasets.load("synthetic", root, takes=2)
     return root
 
 
@@ -52,7 +52,7 @@ def table(clips):
 
 @pytest.fixture(scope="session")
 def cache(common, table, tmp_path_factory):
-    """A cache that holds the 192 clips' features; the notebooks may add to it."""
+    """A cache that holds the 96 clips' features; the notebooks may add to it."""
     with one_at_a_time(common):
         building.build(table, common / "cache", progress=False)
     own = tmp_path_factory.mktemp("cache")
@@ -62,7 +62,7 @@ def cache(common, table, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def feature_set(table, cache):
-    """Both modalities of the 192 clips."""
+    """Both modalities of the 96 clips."""
     return building.build(table, cache, progress=False)
 
 

@@ -18,6 +18,7 @@ from helpers.data import mirror
 
 NOTEBOOKS = sorted((runtime.PROJECT / "notebooks").glob("*.ipynb"))
 BACKGROUND, FIRST, *WITH_CLIPS = NOTEBOOKS  # 00 needs no clips, 01 makes the features, the others train or answer
+IN_ORDER = NOTEBOOKS[1:6]
 # The smallest training that still goes through every cell.
 QUICK = {
     "TAKES": 1,
@@ -135,11 +136,11 @@ def run_quietly(path, settings, folder):
 
 @pytest.fixture(scope="module")
 def in_order(one_take, cache, feature_set, tmp_path_factory):
-    """Notebooks 01 to 07 with their exercises solved, one after the other in one folder: {name: executed notebook}."""
+    """Notebooks 01 to 05 with their exercises solved, one after the other in one folder: {name: executed notebook}."""
     folder, copies = tmp_path_factory.mktemp("in_order"), tmp_path_factory.mktemp("copies")
     (folder / "cache").symlink_to(cache)
     settings = in_order_settings(one_take)
-    paths = [with_solutions(path, copies) for path in (FIRST, *WITH_CLIPS)]
+    paths = [with_solutions(path, copies) for path in IN_ORDER]
     return folder, {path.name: run_quietly(path, settings, folder) for path in paths}
 
 
@@ -181,14 +182,27 @@ def test_every_table_and_figure_of_chapter_4_is_there(in_order):
     assert {f"attention_{model}.png" for model in ("video", "audio", "fusion")} <= pictures
 
 
+def solved(path, executed):
+    """Asserts that a notebook has two or three exercises, and that each solution was run."""
+    stored = nbformat.read(path, as_version=4)
+    asked = re.findall(r"^\*\*\d\.\*\* ", stored.cells[-1].source, re.M)
+    assert stored.cells[-1].source.startswith("## Exercises") and 2 <= len(asked) == len(solutions(stored)) <= 3
+    last = [cell for cell in executed.cells if cell.cell_type == "code"][-len(asked) :]
+    assert [cell.source for cell in last] == solutions(stored)
+    assert all(cell.execution_count for cell in last)
+
+
 def test_every_exercise_has_a_solution_that_runs(in_order):
-    for path in (FIRST, *WITH_CLIPS):
-        stored = nbformat.read(path, as_version=4)
-        asked = re.findall(r"^\*\*\d\.\*\* ", stored.cells[-1].source, re.M)
-        assert stored.cells[-1].source.startswith("## Exercises") and 2 <= len(asked) == len(solutions(stored)) <= 3
-        last = [cell for cell in in_order[1][path.name].cells if cell.cell_type == "code"][-len(asked) :]
-        assert [cell.source for cell in last] == solutions(stored)
-        assert all(cell.execution_count for cell in last)
+    for path in IN_ORDER:
+        solved(path, in_order[1][path.name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS[6:], ids=lambda path: path.stem)
+def test_the_notebooks_after_the_evaluation_go_on_with_its_models_and_their_exercises_are_solved(
+    path, in_order, one_take, tmp_path
+):
+    solved(path, run_quietly(with_solutions(path, tmp_path), in_order_settings(one_take), in_order[0]))
 
 
 def test_the_surest_wrong_answers_can_be_watched_and_heard(in_order):
@@ -227,7 +241,7 @@ def shown(executed):
     "path",
     [
         path if path.stem.startswith("03") else pytest.param(path, marks=pytest.mark.slow)
-        for path in (FIRST, *WITH_CLIPS)
+        for path in IN_ORDER
     ],
     ids=lambda path: path.stem,
 )
@@ -241,6 +255,7 @@ def test_run_twice_in_a_row_a_notebook_shows_the_same_and_trains_nothing(path, i
     assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")} == stamps
 
 
+@pytest.mark.slow
 def test_changing_gru_units_keeps_the_mfcc_and_trains_anew(in_order, one_take):
     folder, _ = in_order
     shutil.copytree(folder / "runs" / "demo", folder / "runs" / "other")
@@ -279,7 +294,7 @@ def three_classes(one_take):
 
 @pytest.mark.parametrize(
     "path",
-    [path if path.stem.startswith("04") else pytest.param(path, marks=pytest.mark.slow) for path in WITH_CLIPS],
+    [path if path.stem.startswith("06") else pytest.param(path, marks=pytest.mark.slow) for path in WITH_CLIPS],
     ids=lambda path: path.stem,
 )
 def test_each_notebook_runs_alone_on_three_classes_of_ones_own(path, three_classes, cache, feature_set, tmp_path):
@@ -298,6 +313,7 @@ def test_each_notebook_runs_alone_with_nothing_lent_and_its_own_values(path, tmp
     notebooks.run(path, {"DATASET": "synthetic"}, cwd=tmp_path, tell=lambda line: None)
 
 
+@pytest.mark.slow
 def test_bad_clips_are_named_in_the_notebook_and_stop_nothing(bad_clips, tmp_path):
     root, _, expected = bad_clips
     executed = notebooks.run(FIRST, {"ROOT": str(root), "DATASET": "ravdess"}, cwd=tmp_path, tell=lambda line: None)
@@ -307,8 +323,8 @@ def test_bad_clips_are_named_in_the_notebook_and_stop_nothing(bad_clips, tmp_pat
 
 @pytest.mark.parametrize(
     "paths",
-    [(FIRST, WITH_CLIPS[2]), pytest.param(NOTEBOOKS, marks=pytest.mark.slow)],
-    ids=["01 and 04", "all"],
+    [(WITH_CLIPS[2],), pytest.param(NOTEBOOKS, marks=pytest.mark.slow)],
+    ids=["04", "all"],
 )
 def test_the_chain_runs_on_jax_where_tensorflow_cannot_be_imported(paths, one_take, cache, feature_set, tmp_path):
     blocker = no_tensorflow.hide(tmp_path / "no_tensorflow")

@@ -127,6 +127,7 @@ def train_on_two(clips, distribute):
     return said, np.array(line.split(), dtype=float)
 
 
+@pytest.mark.slow
 def test_two_devices_share_each_batch_and_learn_what_one_learns():
     said, both = train_on_two(64, True)
     assert said == "each batch is shared by 2 devices: cpu:0, cpu:1"

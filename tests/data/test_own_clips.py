@@ -12,7 +12,7 @@ def mine(clips, tmp_path):
     lines = ["path,emotion,speaker"]
     for actor, name in ((1, "zoe"), (2, "adam")):
         for path in sorted((clips / f"Actor_{actor:02}").glob("*.mp4"))[:4]:
-            target = tmp_path / name / f"{path.stem[-11:]}.mp4"
+            target = tmp_path / name / f"{path.stem[-14:]}.mp4"
             target.parent.mkdir(exist_ok=True)
             shutil.copy(path, target)
             lines.append(f"{name}/{target.name},{'tired' if len(lines) % 2 else 'awake'},{name}")

@@ -80,7 +80,7 @@ def test_one_pass_gives_what_two_passes_give(table, tmp_path):
 
 def test_killed_twice_the_finished_cache_is_the_same_to_the_last_byte(table, clips, tmp_path):
     script = (
-        "import sys; from helpers import data, features; table = data.index(sys.argv[1]).iloc[::32];"
+        "import sys; from helpers import data, features; table = data.index(sys.argv[1]).iloc[::16];"
         "features.build(table, sys.argv[2], progress=False)"
     )
     environment = {**os.environ, "PYTHONPATH": str(runtime.PROJECT)}
@@ -139,6 +139,7 @@ def test_a_worker_shows_the_detector_no_gpu(plan, table, monkeypatch):
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
 
 
+@pytest.mark.slow
 def test_a_dask_cluster_does_the_work_and_survives_a_worker_that_is_killed(table, tmp_path):
     distributed = pytest.importorskip("distributed")
     few = table.head(24)

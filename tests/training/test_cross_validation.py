@@ -423,7 +423,7 @@ def test_loading_gives_back_what_was_run(finished):
 
 def test_fusion_needs_both_streams_and_neither_alone_can_do_it(feature_set, tmp_path):
     """The synthetic clips' promise, and the smoke test of the whole chain: fusion ≥ 0.9, each stream near one half."""
-    train = TrainConfig(epochs=8, batch_size=16, learning_rate=3e-3)
+    train = TrainConfig(epochs=16, batch_size=16, learning_rate=3e-3)
     small = {"video": SubsystemConfig.video(units=64), "audio": SubsystemConfig.audio(layers=1, units=64)}
     average = {}
     for model in ("video", "audio", "fusion"):
