@@ -42,7 +42,7 @@ def joined(source, target):
         longest = max(array.shape[1] for array in arrays)
         fields[stream] = np.concatenate([np.pad(a, ((0, 0), (0, longest - a.shape[1]), (0, 0))) for a in arrays])
     rows = np.arange(len(first) + len(second))
-    features = FeatureSet(classes=classes, preprocessing=source.preprocessing, **fields)
+    features = FeatureSet(classes=classes, preprocessing=source.preprocessing, data=source.data, **fields)
     return features, [(rows[: len(first)], rows[len(first) :])]
 
 

@@ -55,5 +55,5 @@ def _synthetic(folder, options):
     made.write_text(json.dumps(options))  # before the making: killed half-way, the next call completes this set
     synthetic.make(folder, **options)
     table = ravdess.index(folder)
-    table.attrs["synthetic"] = True  # drawn faces: `features.build` may do without VGG16's own weights
+    table.attrs["data"] = "synthetic"  # those of earlier versions do not say so
     return table

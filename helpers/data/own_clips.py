@@ -52,7 +52,7 @@ def index(source):
         rows.append(row | {"video_path": video, "audio_path": str(sound), "speaker": entry["speaker"]})
     if not rows:
         raise ValueError(f"no usable clip in {source}.\n{excluded}")
-    return ravdess.as_table(rows, excluded, classes)
+    return ravdess.as_table(rows, excluded, classes, f"own clips ({source.resolve().name})")
 
 
 def _from_csv(source):

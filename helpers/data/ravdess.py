@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from helpers.data import mp4
 from helpers.data.exclusions import Exclusions
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
@@ -76,7 +77,7 @@ def index(root, video_only=False):
     Returns:
         pandas.DataFrame sorted by clip_id, columns: clip_id, path, emotion, label, intensity, statement, repetition,
         actor, sex, modality, video_path, audio_path ("" where there is none). `.attrs["excluded"]` is the
-        Exclusions: every file that is no row, with the reason.
+        Exclusions: every file that is no row, with the reason; `.attrs["data"]` is "ravdess", or "synthetic".
     Raises FileNotFoundError: no such folder, or no RAVDESS speech clip in it; says what was found instead.
     """
     root = pathlib.Path(root)
@@ -118,13 +119,14 @@ def row(files):
     return {"clip_id": clip.clip_id, "path": str(path)} | {name: getattr(clip, name) for name in names} | paths
 
 
-def as_table(rows, excluded=(), classes=EMOTIONS):
+def as_table(rows, excluded=(), classes=EMOTIONS, data="ravdess"):
     """The DataFrame of some rows, sorted by clip_id; emotion is a categorical column in the order of `classes`."""
     import pandas as pd
 
     table = pd.DataFrame(rows).sort_values("clip_id", ignore_index=True)
     table["emotion"] = pd.Categorical(table.emotion, categories=classes)
-    table.attrs["excluded"] = Exclusions(excluded)
+    synthetic = any(mp4.is_synthetic(row["path"]) for row in rows[:5])  # some may be damaged
+    table.attrs |= {"excluded": Exclusions(excluded), "data": "synthetic" if synthetic else data}
     return table
 
 

@@ -132,7 +132,7 @@ def clip(
         wave = np.zeros(len(loudness)) if silent else _speech(*args)
     path.parent.mkdir(parents=True, exist_ok=True)
     with runtime.replacing(path) as file:  # a name with a dot and no .mp4: never taken for a clip
-        mp4.write(file.name, frames, wave, size=size, fps=fps, rate=RATE)
+        mp4.write(file.name, frames, wave, size=size, fps=fps, rate=RATE, synthetic=True)
     return path
 
 

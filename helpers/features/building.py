@@ -39,7 +39,7 @@ def build(
         raise ValueError(f"two clips with one id: {', '.join(repeated[:5])}; rename them, ids must differ")
     if streams is None:
         streams = tuple(stream for stream in STREAMS if (table[f"{stream}_path"] != "").any())
-    synthetic = table.attrs.get("synthetic", False)
+    synthetic = table.attrs.get("data") == "synthetic"
     remade = set()
     while True:
         plan = preprocess.Plan(cache, streams, video or VideoConfig(), audio or AudioConfig(), weights, synthetic)
@@ -112,7 +112,8 @@ def _gather(table, plan, on_disk):
         fields |= {stream: OnDisk(path) if on_disk else padded, f"{stream}_length": length}
     fields |= {name: kept[name].to_numpy(dtype=np.int64) for name in ("label", "actor")}
     fields |= {"clip_id": kept.clip_id.to_numpy(dtype=str), "classes": _classes(table)}
-    feature_set = FeatureSet(**fields, excluded=plan.excluded, preprocessing=plan.preprocessing)
+    fields |= {"data": table.attrs.get("data", ""), "preprocessing": plan.preprocessing}
+    feature_set = FeatureSet(**fields, excluded=plan.excluded)
     return feature_set.save_folder(on_disk) if on_disk else feature_set
 
 

@@ -37,7 +37,8 @@ class FeatureSet:
     """The features of N clips. Either modality may be None; a clip has every modality that the set has.
 
     `preprocessing` is how they were made: {"video": VideoConfig's values, "vgg16": identity of the weights, "audio":
-    AudioConfig's values}, None where it was not recorded. It is no part of the fingerprint.
+    AudioConfig's values}, None where it was not recorded. `data` names the clips: "synthetic", "ravdess", "own clips
+    (clips.csv)", "" where it was not recorded. Neither is part of the fingerprint.
     """
 
     clip_id: np.ndarray  # str (N,)
@@ -50,6 +51,7 @@ class FeatureSet:
     audio_length: np.ndarray | None = None
     excluded: Exclusions = dataclasses.field(default_factory=Exclusions)  # the clips that could not be used, and why
     preprocessing: dict | None = None
+    data: str = ""
 
     def __post_init__(self):
         if self.video is None and self.audio is None:
@@ -125,7 +127,7 @@ class FeatureSet:
         if self.preprocessing:
             fields["preprocessing"] = np.array([json.dumps(self.preprocessing)])
         excluded = np.array(self.excluded, dtype=str).reshape(-1, 2)
-        return fields | {"classes": np.array(self.classes), "excluded": excluded}
+        return fields | {"classes": np.array(self.classes), "excluded": excluded, "data": np.array([self.data])}
 
     def save(self, path):
         """Writes one .npz; nothing in it is pickled."""
@@ -162,6 +164,7 @@ class FeatureSet:
             fields["excluded"] = Exclusions(tuple(row) for row in fields["excluded"].tolist())
             if "preprocessing" in fields:  # earlier files have none
                 fields["preprocessing"] = config.renamed(json.loads(fields["preprocessing"][0]))
+            fields["data"] = str(fields.get("data", [""])[0])
             return cls(**fields)
         except FileNotFoundError:
             raise

@@ -1,6 +1,6 @@
 """A trained model as one file: a zip of NumPy arrays and JSON, in which nothing is pickled.
 
-    bundle.json                format, kinds of models, their folds, temperatures and thresholds
+    bundle.json                format, training data, kinds of models, their folds, temperatures and thresholds
     preprocessing.json         how clips become features
     MODEL_CARD.md
     <kind>/config.json         the run's, with the emotions' names
@@ -50,20 +50,25 @@ def export(run, path, fold=1, *, data=""):
         run: folder of a finished `training.cross_validate`; a fusion's subsystems are packed with it.
         path: the file to make, .zip; replaced whole or not at all. Returned as a pathlib.Path.
         fold: number of the fold whose model is packed; None packs all folds'.
-        data: what the model was trained on, for the model card: "ravdess", "synthetic" or a sentence.
-    Raises FileNotFoundError, ValueError: no finished run; no such fold, or the file would be larger than 80 MB.
+        data: what the model was trained on, where the run does not say so or not enough: "ravdess" or a sentence.
+    Raises FileNotFoundError, ValueError: no finished run; no such fold, the file would be larger than 80 MB,
+    or `data` hides that the run was trained on synthetic clips.
     """
     path = pathlib.Path(path)
     models, preprocessing, warnings = fold_ensemble.load_with_subsystems(run, fold)
-    about = {"format": 2, "asked": next(iter(models)), "models": {}}
-    members = {"MODEL_CARD.md": _card(models, preprocessing, warnings, data).encode()}
+    asked, model = next(iter(models.items()))
+    trained_on = data or model.summary.get("trained_on", "")
+    if model.summary.get("trained_on") == "synthetic" != trained_on:
+        raise ValueError(f"the run was trained on synthetic clips, and its export must say so, not {data!r}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    about = {"format": 2, "asked": asked, "trained_on": trained_on, "models": {}}
+    members = {"MODEL_CARD.md": _card(models, preprocessing, warnings, trained_on).encode()}
     members["preprocessing.json"] = _json(preprocessing.as_dict())
     for kind, model in models.items():
         about["models"][kind] = {name: getattr(model, name) for name in ("folds", "temperature", "threshold")}
         members |= {f"{kind}/config.json": _json(model.settings), f"{kind}/summary.json": _json(model.summary)}
         for number, weights in zip(model.folds, model.weights):
             members |= _packed(f"{kind}/fold_{number}", weights)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with runtime.replacing(path) as file:
         with zipfile.ZipFile(file, "w") as archive:
             for name, content in {"bundle.json": _json(about), **members}.items():
@@ -152,8 +157,9 @@ def _models(archive):
 
 
 def _model(archive, kind, about, dims):
-    half, about = about.get("half"), about["models"][kind]
     stored, summary = (json.loads(archive.read(f"{kind}/{name}.json")) for name in ("config", "summary"))
+    summary["trained_on"] = str(about.get("trained_on", ""))
+    half, about = about.get("half"), about["models"][kind]
     settings = config.completed(stored)
     classes, folds = settings["classes"], about["folds"]
     if settings["model"] != kind or len(classes) < 2 or not all(isinstance(name, str) for name in classes):
@@ -221,7 +227,7 @@ _DATA = {
     ),
     "synthetic": "Synthetic clips, a drawn face and a synthesised voice. The model knows nothing about people.",
     "": (
-        "The exporter did not say. The emotions are RAVDESS'; if the clips are its recordings (24 North American "
+        "Not recorded. The emotions are RAVDESS'; if the clips are its recordings (24 North American "
         "actors, two sentences), their licence holds for the model too: CC BY-NC-SA 4.0, not for commercial use."
     ),
 }
@@ -252,17 +258,19 @@ Not for decisions about people.
 """
 
 
-def _card(models, preprocessing, warnings, data):
+def _card(models, preprocessing, warnings, trained_on):
     """The model card in Markdown: what whoever gets the model must know."""
     kind, model = next(iter(models.items()))
     classes = model.settings["classes"]
-    own, made = not data and tuple(classes) != ravdess.EMOTIONS, preprocessing.as_dict()
+    made, data = preprocessing.as_dict(), trained_on or ("" if tuple(classes) == ravdess.EMOTIONS else "own clips")
+    if data.startswith("own clips"):
+        data = f"The exporter's {data}; their licence is for them to name."
     features = [(s, ", ".join(f"{n} = {v}" for n, v in made[s].items())) for s in ("video", "audio") if made[s]]
     return _CARD.format(
         kind=kind,
         count=len(classes),
         emotions=", ".join(classes),
-        data="The exporter's own clips; their licence is for them to name." if own else _DATA.get(data, data),
+        data=_DATA.get(data, data),
         accuracy="\n\n".join(_accuracy(name, each) for name, each in models.items()),
         folds=", ".join(map(str, model.folds)),
         features="".join(f"\n- {stream}: `{values}`" for stream, values in features),

@@ -6,6 +6,8 @@ import numpy as np
 
 from helpers.video.faces import FaceTrack
 
+DRAWN_FACES = "Trained on drawn faces: this says nothing about a person."  # the first warning, on other clips
+
 
 @dataclasses.dataclass(frozen=True)
 class Part:

@@ -15,10 +15,11 @@ import sys
 import numpy as np
 
 from helpers.audio import descriptors
+from helpers.data import mp4
 from helpers.data.exclusions import ClipError
 from helpers.features import clip as clip_features
 from helpers.predict import exporting, fold_ensemble, windows
-from helpers.predict.prediction import Part, Prediction, warnings_about
+from helpers.predict.prediction import DRAWN_FACES, Part, Prediction, warnings_about
 from helpers.video import backbone, face_detector
 
 
@@ -29,13 +30,15 @@ class Predictor:
         models: {"video", "audio", "fusion": FoldEnsemble}, the one asked first; the others answer for one modality.
         preprocessing: Preprocessing.
         classes: the emotions' names.
+        trained_on: "synthetic", "ravdess", a phrase for other clips, or "" where it was not recorded.
         threshold: probability above which an answer is confident; None takes the answering model's own.
         warnings: sentences that hold for every answer.
     """
 
     def __init__(self, models, preprocessing, warnings=(), *, threshold=None):
         self.models, self.preprocessing, self.threshold = models, preprocessing, threshold
-        self.classes = tuple(next(iter(models.values())).settings["classes"])
+        first = next(iter(models.values()))
+        self.classes, self.trained_on = tuple(first.settings["classes"]), first.summary.get("trained_on", "")
         self.warnings, self._base = list(warnings), None
         if preprocessing.video:
             source, warning = clip_features.find_vgg16(preprocessing)
@@ -92,6 +95,7 @@ class Predictor:
         parts = windows.cut(clip)
         answers = {kind: self._answers(model, clip, parts) for kind, model in self.models.items()}
         chosen = [next((kind for kind in self.models if n in answers[kind][0]), None) for n in range(len(parts))]
+        drawn = self.trained_on == "synthetic" and not mp4.is_synthetic(path)
         answered = [n for n, kind in enumerate(chosen) if kind]
         if not answered:
             why = "; ".join(clip.missing.values()) or "no window of it has both a face and a sound"
@@ -113,7 +117,7 @@ class Predictor:
             samples=clip.samples,
             rate=clip.rate,
             timeline=[Part(parts[n].start, parts[n].end, self._named(row)) for n, row in zip(answered, timeline)],
-            warnings=self.warnings + warnings_about(clip, chosen, next(iter(self.models))),
+            warnings=[DRAWN_FACES] * drawn + self.warnings + warnings_about(clip, chosen, next(iter(self.models))),
         )
 
     def _answers(self, model, clip, parts):

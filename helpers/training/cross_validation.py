@@ -26,7 +26,7 @@ class CVResult:
     predictions: object  # DataFrame, one row a test clip: clip_id actor label prediction fold p_<emotion> …
     history: object  # DataFrame, one row an epoch: fold epoch loss accuracy [val_loss val_accuracy] seconds
     classes: tuple  # the emotions' names
-    about: dict  # model, protocol, seed, epochs, …
+    about: dict  # model, protocol, seed, epochs, trained_on: FeatureSet.data, …
     out: pathlib.Path  # folder with the files
 
     def summary(self):
@@ -121,7 +121,7 @@ def cross_validate(
         options[stream] = SubsystemConfig(**required[stream][stream])
         cross_validate(features, stream, protocol, n_folds, max_folds, given[stream], train, seed, **options)
     _run_folds(features, settings, parts, out, given, progress, workers)
-    result = _collect(out, len(parts), settings, parameters)
+    result = _collect(out, len(parts), settings, parameters=parameters, trained_on=features.data)
     _write_json(out / "summary.json", result.summary())
     return result
 
@@ -151,7 +151,8 @@ def load(out):
     if not (out / "summary.json").is_file():
         raise FileNotFoundError(f"{out} holds no finished cross-validation; run the notebook that trains it to its end")
     summary, settings = json.loads((out / "summary.json").read_text()), configs.read(out / "config.json")
-    return _collect(out, summary["folds"], settings, summary.get("parameters"))
+    about = {"parameters": summary.get("parameters"), "trained_on": summary.get("trained_on", "")}
+    return _collect(out, summary["folds"], settings, **about)
 
 
 def _claim(out, settings):
@@ -196,14 +197,14 @@ def _run_folds(features, settings, parts, out, subsystems, progress, workers):
                 fold.run(**job, bar=bar)
 
 
-def _collect(out, n_folds, settings, parameters):
+def _collect(out, n_folds, settings, **about):
     import pandas as pd
 
     def gather(name):
         return pd.concat([pd.read_csv(out / f"fold_{k}" / name) for k in range(1, n_folds + 1)], ignore_index=True)
 
-    about = {name: settings[name] for name in ("model", "protocol", "seed", "backend")}
-    about |= {"epochs": settings["train"]["epochs"], "folds_planned": settings["n_folds"], "parameters": parameters}
+    about |= {name: settings[name] for name in ("model", "protocol", "seed", "backend")}
+    about |= {"epochs": settings["train"]["epochs"], "folds_planned": settings["n_folds"]}
     return CVResult(gather("predictions.csv"), gather("history.csv"), tuple(settings["classes"]), about, out)
 
 

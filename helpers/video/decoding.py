@@ -175,7 +175,8 @@ def join(paths, out, size=None, fps=25, rate=48_000):
         samples = librosa.resample(sound.samples(), orig_sr=sound.rate or rate, target_sr=rate, res_type="soxr_hq")
         sounds.append(librosa.util.fix_length(samples, size=n))  # as long as the pictures, so that both begin together
     frames = (resized(picture, size) for path in paths for picture in resample_fps(path, fps))
-    mp4.write(out, frames, np.concatenate(sounds), size=size, fps=fps, rate=rate)
+    synthetic = all(map(mp4.is_synthetic, paths))
+    mp4.write(out, frames, np.concatenate(sounds), size=size, fps=fps, rate=rate, synthetic=synthetic)
     return out
 
 

@@ -42,6 +42,7 @@ def test_names_of_ravdess_do_not_bring_its_eight_classes(mine):
 
 def test_a_folder_a_class_is_a_data_set_too(mine):
     found = own_clips.index(mine.parent)
+    assert found.attrs["data"] == "synthetic", "as its files say"
     assert found.emotion.cat.categories.tolist() == ["adam", "zoe"] and len(found) == 8 and set(found.actor) == {1}
     assert not found.attrs["excluded"]
 
@@ -65,6 +66,7 @@ def test_sound_may_lie_in_a_file_of_its_own_and_may_be_all_there_is(mine, tmp_pa
     clip = next((tmp_path / "zoe").glob("*.mp4")).relative_to(tmp_path)
     mine.write_text("Path,Emotion\nb.wav,calm\n")
     assert own_clips.index(mine).video_path.tolist() == [""]
+    assert own_clips.index(mine).attrs["data"] == "own clips (mine.csv)"
     mine.write_text(f"path,emotion,audio\n{clip},calm,a.wav\n")
     assert own_clips.index(mine).audio_path.tolist() == [str(tmp_path / "a.wav")]
 

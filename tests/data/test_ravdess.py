@@ -47,6 +47,7 @@ def test_all_three_files_of_a_take_become_one_row_with_two_paths(tmp_path):
     (row,) = table.itertuples()
     assert row.video_path.endswith("01-01-08-01-02-01-05.mp4") and row.audio_path.endswith("03-01-08-01-02-01-05.wav")
     assert row.path == row.video_path and row.clip_id == "01-01-08-01-02-01-05" and row.modality == 1
+    assert table.attrs["data"] == "ravdess"
     assert table.attrs["excluded"] == [("Actor_05/02-01-08-01-02-01-05.mp4", "video-only twin of an audio-video take")]
 
 

@@ -17,7 +17,8 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from helpers.data import ravdess, synthetic
+from helpers.data import mp4, ravdess, synthetic
+from helpers.video import decoding
 
 DETECTOR = dlib.get_frontal_face_detector()  # the very one that face_recognition calls "hog"
 
@@ -186,6 +187,24 @@ def test_a_clip_is_real_h264_and_aac(suite):
     with av.open(str(path)) as file:
         times = [frame.time for frame in file.decode(video=0)]
     assert np.allclose(times, np.arange(len(times)) * 1001 / 30_000, atol=1e-4)
+
+
+def test_a_clip_says_that_it_is_synthetic_and_so_do_joined_ones_but_no_other_file(suite, tmp_path):
+    first, second = suite[1][:2]
+    mp4.write(tmp_path / "other.mp4", samples=np.zeros(4800))
+    (tmp_path / "text.mp4").write_text("synthetic clip: a drawn face, a synthesised voice")
+    assert mp4.is_synthetic(first) and mp4.is_synthetic(decoding.join([first, second], tmp_path / "both.mp4"))
+    decoding.join([first, turned(second, tmp_path / "copy.mp4")], tmp_path / "mixed.mp4")
+    for name in ("other.mp4", "text.mp4", "copy.mp4", "mixed.mp4", "nowhere.mp4"):
+        assert not mp4.is_synthetic(tmp_path / name)
+    assert ravdess.index(suite[0]).attrs["data"] == "synthetic"
+
+
+def turned(path, out):
+    """A clip's pictures and sound, upside down, in a file that does not say where they come from."""
+    pictures = [np.ascontiguousarray(picture[::-1]) for picture in pictures_of(path)]
+    mp4.write(out, pictures, sound_of(path)[0], size=pictures[0].shape[1::-1], fps=30)
+    return out
 
 
 def test_the_detector_finds_a_face_in_at_least_95_percent_of_the_frames(tmp_path):

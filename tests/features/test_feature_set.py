@@ -150,13 +150,15 @@ def test_tempo_perturbation_keeps_a_clips_course_and_gives_another_length_each_e
     assert np.array_equal(plain["audio"], features.audio), "what is tested is left as it is"
 
 
-def test_the_preprocessing_is_stored_and_changes_no_fingerprint(tmp_path):
+def test_the_preprocessing_and_the_data_sets_name_are_stored_and_change_no_fingerprint(tmp_path):
     made = {"audio": {"rate": 48_000, "n_mfcc": 2}}
-    noted = small(preprocessing=made)
+    noted = small(preprocessing=made, data="ravdess")
     noted.save(tmp_path / "set.npz")
     noted.save_folder(tmp_path / "set")
     for again in (FeatureSet.load(tmp_path / "set.npz"), FeatureSet.load(tmp_path / "set"), noted.subset([0, 1])):
-        assert again.preprocessing == made
+        assert again.preprocessing == made and again.data == "ravdess"
     assert noted.fingerprint() == small().fingerprint()
-    small().save(tmp_path / "earlier.npz")
-    assert FeatureSet.load(tmp_path / "earlier.npz").preprocessing is None
+    fields = small()._fields()
+    np.savez(tmp_path / "earlier.npz", **{name: value for name, value in fields.items() if name != "data"})
+    earlier = FeatureSet.load(tmp_path / "earlier.npz")
+    assert earlier.preprocessing is None and earlier.data == ""

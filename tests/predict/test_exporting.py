@@ -42,7 +42,7 @@ def clip(tmp_path_factory):
 @pytest.fixture(scope="module")
 def packed(small_runs, tmp_path_factory):
     """An exported fusion with its subsystems."""
-    return exporting.export(small_runs[0] / "fusion", tmp_path_factory.mktemp("packed") / "model.zip", data="synthetic")
+    return exporting.export(small_runs[0] / "fusion", tmp_path_factory.mktemp("packed") / "model.zip")
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_a_demo_model_handed_on_is_as_good_as_its_summary_says_on_both_backends(
     folder, held = demo
     training_alone = ("synthetic*", "datasets.py", "own_clips.py", "notebooks.py")
     shutil.copytree(runtime.PROJECT / "helpers", tmp_path / "helpers", ignore=shutil.ignore_patterns(*training_alone))
-    exporting.export(folder, tmp_path / "model.zip", fold=1, data="synthetic")
+    exporting.export(folder, tmp_path / "model.zip", fold=1)
     names = {f"{number:03d}.mp4": clip_id for number, clip_id in enumerate(held)}
     for name, clip_id in names.items():
         shutil.copy(held[clip_id], tmp_path / name)
@@ -164,7 +164,7 @@ def test_a_file_over_the_limit_is_not_made(small_runs, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_model_card_tells_data_protocol_accuracy_licence_and_limits(small_runs, packed, audio, tmp_path):
+def test_the_model_card_tells_data_protocol_accuracy_licence_and_limits(small_runs, packed, tmp_path):
     def card(path):
         with zipfile.ZipFile(path) as archive:
             return archive.read("MODEL_CARD.md").decode()
@@ -173,11 +173,35 @@ def test_the_model_card_tells_data_protocol_accuracy_licence_and_limits(small_ru
     assert f"fusion: {100 * summary['accuracy']:.2f} % of 16 test clips (95 % interval over clips" in card(packed)
     for words in ("protocol `random`", "Synthetic clips", "two sentences", "Not for decisions about people", "Fold 1"):
         assert words in card(packed)
-    assert "CC BY-NC-SA 4.0" in card(audio) and "The exporter did not say" in card(audio)
-    own = exporting.export(small_runs[0] / "audio", tmp_path / "own.zip", data="Calls to a bank, not to be shared.")
-    assert "Calls to a bank" in card(own)
-    real = exporting.export(small_runs[0] / "audio", tmp_path / "real.zip", data="ravdess")
-    assert "models trained on it inherit that" in card(real)
+    for recorded, data, words in (
+        (None, "", "Not recorded"),
+        (None, "", "CC BY-NC-SA 4.0"),
+        (None, "ravdess", "models trained on it inherit that"),
+        ("ravdess", "", "models trained on it inherit that"),
+        ("own clips (calls.csv)", "", "The exporter's own clips (calls.csv); their licence is for them to name."),
+        ("own clips (calls.csv)", "Calls to a bank.", "## Data\n\nCalls to a bank.\n"),
+    ):
+        path = exporting.export(recording(small_runs[0] / "audio", recorded, tmp_path), tmp_path / "a.zip", data=data)
+        assert words in card(path)
+        assert exporting.read(path)[0]["audio"].summary["trained_on"] == (data or recorded or "")
+
+
+def recording(run, trained_on, folder):
+    """A copy of a run that says what it was trained on, or does not, as those of earlier versions."""
+    copy = shutil.copytree(run, folder / "run", dirs_exist_ok=True)
+    summary = json.loads((run / "summary.json").read_text())
+    del summary["trained_on"]
+    (copy / "summary.json").write_text(json.dumps(summary | ({"trained_on": trained_on} if trained_on else {})))
+    return copy
+
+
+def test_an_exported_file_knows_what_it_was_trained_on_and_no_exporter_can_hide_synthetic_clips(small_runs, packed):
+    with zipfile.ZipFile(packed) as archive:
+        assert json.loads(archive.read("bundle.json"))["trained_on"] == "synthetic"
+    assert predictor.Predictor.load(packed).trained_on == "synthetic"
+    with pytest.raises(ValueError, match="trained on synthetic clips, and its export must say so, not 'ravdess'"):
+        exporting.export(small_runs[0] / "audio", packed.with_name("other.zip"), data="ravdess")
+    assert not packed.with_name("other.zip").exists()
 
 
 @pytest.mark.parametrize("name", ["../evil.npy", "/etc/passwd", "audio/../../evil.json", "audio/model.pkl", "C:x"])
@@ -209,6 +233,7 @@ def first_format(path, to, changes):
         names = [name for name in old.namelist() if name.endswith(".npy")]
         arrays = [np.load(io.BytesIO(old.read(f"audio/fold_1/{number}.npy"))) for number in range(len(names))]
         about = json.loads(old.read("bundle.json")) | {"format": 1, "half": False}
+        del about["trained_on"]
         about["models"]["audio"]["shapes"] = [list(array.shape) for array in arrays]
         members = {name: old.read(name) for name in old.namelist() if name not in names}
     members["audio/fold_1.weights"] = b"".join(array.astype("<f4").tobytes() for array in arrays)

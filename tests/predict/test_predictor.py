@@ -10,12 +10,13 @@ import test_faces
 
 from helpers.audio import speech
 from helpers.config import AudioConfig, VideoConfig
-from helpers.data import synthetic
+from helpers.data import mp4, synthetic
 from helpers.data.exclusions import ClipError
 from helpers.features import clip as clip_features
 from helpers.features.clip import ClipFeatures, Preprocessing
 from helpers.predict import predictor as predict
 from helpers.predict import windows
+from helpers.predict.prediction import DRAWN_FACES
 from helpers.training import cross_validation
 from helpers.video import backbone, decoding, faces
 
@@ -105,6 +106,31 @@ def test_without_one_modality_the_other_ones_model_answers_and_a_warning_says_so
     assert "no face in any of its" in found.warnings[0] and "from the audio alone" in found.warnings[0]
     soundfile.write(tmp_path / "voice.wav", whole.samples, whole.rate, subtype="FLOAT")
     assert close(fusion.predict(tmp_path / "voice.wav").probabilities, whole.streams["audio"], 1e-3)
+
+
+def test_a_model_trained_on_synthetic_clips_says_first_that_it_knows_nothing_about_any_other(
+    runs, fusion, lone, clip, tmp_path, capsys
+):
+    assert fusion.trained_on == lone.trained_on == "synthetic"
+    other, samples = tmp_path / "other.mp4", fusion.predict(clip).samples
+    mp4.write(other, [picture.rgb() for picture in decoding.decode(clip)], samples, size=(320, 240), rate=48_000)
+    soundfile.write(tmp_path / "voice.wav", samples, 48_000)
+    for path in (other, tmp_path / "voice.wav"):
+        assert fusion.predict(path).warnings[0] == DRAWN_FACES
+    assert lone.predict(other).warnings == [DRAWN_FACES, *lone.warnings]
+    assert predict.main([str(runs / "audio"), str(other), str(clip)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 3 and said[1].strip() == "Trained on drawn faces: this says nothing about a person."
+
+
+@pytest.mark.parametrize("trained_on", ["ravdess", None])
+def test_a_run_that_was_trained_on_something_else_or_does_not_say_gets_no_such_warning(trained_on, runs, tmp_path):
+    folder = shutil.copytree(runs / "audio", tmp_path / "audio")
+    summary = json.loads((folder / "summary.json").read_text()) | {"trained_on": trained_on}
+    (folder / "summary.json").write_text(json.dumps({n: v for n, v in summary.items() if v is not None}))
+    found = predict.Predictor.load(folder, fold=1)
+    soundfile.write(tmp_path / "voice.wav", np.random.default_rng(0).normal(0, 0.1, 48_000), 48_000)
+    assert found.trained_on == (trained_on or "") and not found.predict(tmp_path / "voice.wav").warnings
 
 
 def test_a_fusion_without_subsystems_says_so_and_refuses_a_clip_that_lacks_a_modality(lone, clip, tmp_path):
@@ -205,7 +231,7 @@ def test_a_frame_every_four_seconds_still_gives_every_window_one():
 def test_windows_that_lack_a_modality_are_answered_from_the_other_and_it_is_said(fusion, lone, monkeypatch):
     monkeypatch.setattr(clip_features, "read", lambda *_: long_clip(face=(0, 4)))
     found = fusion.predict("a.mp4")
-    assert len(found.timeline) == 8 and found.warnings[0] == "4 of 8 windows are answered from the audio alone."
+    assert len(found.timeline) == 8 and found.warnings[1] == "4 of 8 windows are answered from the audio alone."
     assert "A face was found in only 30 of 75 frames." in found.warnings
     found = lone.predict("a.mp4")
     assert len(found.timeline) == 4 and "4 of 8 windows are left out" in " ".join(found.warnings)

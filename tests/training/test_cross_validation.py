@@ -79,9 +79,13 @@ def test_every_fold_leaves_its_files_and_the_summary_is_of_all(finished):
     assert stored["n"] == 48 and stored["protocol"] == "random"
 
 
-def test_how_the_features_were_made_is_written_beside_the_run_and_is_no_part_of_its_configuration(finished, copied):
+def test_how_the_features_were_made_and_of_what_is_written_beside_the_run_and_is_no_part_of_its_configuration(
+    finished, copied
+):
     made = {"video": {"fps": 7.5}, "vgg16": "random", "audio": {"n_mfcc": 3}}
-    again = run(copied, dataclasses.replace(toy(), preprocessing=made))
+    again = run(copied, dataclasses.replace(toy(), preprocessing=made, data="ravdess"))
+    assert finished.summary()["trained_on"] == "" and again.summary()["trained_on"] == "ravdess"
+    assert cross_validation.load(copied).summary() == again.summary()
     assert json.loads((copied / "preprocessing.json").read_text()) == {"audio": {"n_mfcc": 3}}
     assert again.out == copied and (copied / "config.json").read_bytes() == (finished.out / "config.json").read_bytes()
     assert not (finished.out / "preprocessing.json").exists()

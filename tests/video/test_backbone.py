@@ -71,6 +71,7 @@ def test_real_clips_never_meet_random_weights_unasked_and_synthetic_ones_may(cli
     made = building.build(table, tmp_path / "cache", workers=1, progress=False)
     assert made.preprocessing["vgg16"] == "random" and "RANDOM weights stand in" in capsys.readouterr().err
     real = ravdess.index(clips)[:1]
+    real.attrs["data"] = "ravdess"
     with pytest.raises(FileNotFoundError, match="set EMOTION_VGG16_WEIGHTS"):
         building.build(real, tmp_path / "other", workers=1, progress=False)
     assert not list((tmp_path / "other").rglob("*.npz")), "before any time is spent"
