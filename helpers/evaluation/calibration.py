@@ -8,7 +8,7 @@ import numpy as np
 
 RANGE = (0.5, 10.0)  # of temperatures: where every prediction is right, the likelihood has no maximum
 FEWEST = 10  # predictions that a threshold must rest on
-_TINY = 1e-7  # in place of a probability that float32 rounded to 0
+TINY = 1e-7  # in place of a probability that float32 rounded to 0
 
 
 def temperature(predictions, classes):
@@ -30,7 +30,7 @@ def apply(probabilities, temperature):
     """Probabilities (…, C) at a temperature: p^(1/T), normalised to sum to 1; the order of the classes stays."""
     from scipy.special import softmax
 
-    return softmax(np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), _TINY)) / temperature, axis=-1)
+    return softmax(np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), TINY)) / temperature, axis=-1)
 
 
 def threshold(predictions, classes, temperature=1.0, accuracy=0.9):

@@ -25,7 +25,7 @@ from helpers.config import SubsystemConfig
 from helpers.data import ravdess, zip_members
 from helpers.evaluation import calibration
 from helpers.features import clip
-from helpers.predict import fold_ensemble
+from helpers.predict import fold_ensemble, onnx_file
 from helpers.training import cross_validation
 
 LIMIT = 80 << 20  # bytes of the file
@@ -43,17 +43,21 @@ _BOUNDS |= {"prosody": (0, 1), "trim_db": (0, 200)}
 _TROUBLE = (*zip_members.DAMAGE, RuntimeError, LookupError, TypeError, AttributeError, ArithmeticError, OSError)
 
 
-def export(run, path, fold=1, *, data=""):
+def export(run, path, fold=1, *, data="", format="zip"):
     """Packs a trained model into one file, which `Predictor.load` reads anywhere: without data, with either backend.
 
     Args:
         run: folder of a finished `training.cross_validate`; a fusion's subsystems are packed with it.
-        path: the file to make, .zip; replaced whole or not at all. Returned as a pathlib.Path.
+        path: the file to make, .zip or .onnx; replaced whole or not at all. Returned as a pathlib.Path.
         fold: number of the fold whose model is packed; None packs all folds'.
         data: what the model was trained on, where the run does not say so or not enough: "ravdess" or a sentence.
-    Raises FileNotFoundError, ValueError: no finished run; no such fold, the file would be larger than 80 MB,
+        format: "zip"; or "onnx" for other programs: the run's own network as `onnx_file.write` describes it, with
+            classes and preprocessing (JSON), trained_on, threshold and model_card as its metadata.
+    Raises FileNotFoundError, ValueError: no finished run; no such fold or format, the file would be larger than 80 MB,
     or `data` hides that the run was trained on synthetic clips.
     """
+    if format not in _USE:
+        raise ValueError(f"format is {format!r}; one of {', '.join(_USE)}")
     path = pathlib.Path(path)
     models, preprocessing, warnings = fold_ensemble.load_with_subsystems(run, fold)
     asked, model = next(iter(models.items()))
@@ -61,8 +65,13 @@ def export(run, path, fold=1, *, data=""):
     if model.summary.get("trained_on") == "synthetic" != trained_on:
         raise ValueError(f"the run was trained on synthetic clips, and its export must say so, not {data!r}")
     path.parent.mkdir(parents=True, exist_ok=True)
+    if format == "onnx":
+        about = {"classes": json.dumps(model.settings["classes"]), "trained_on": trained_on}
+        about |= {"preprocessing": json.dumps(preprocessing.as_dict()), "threshold": str(model.threshold)}
+        about["model_card"] = _card({asked: model}, preprocessing, [], trained_on, format)
+        return onnx_file.write(path, model, preprocessing.dims, about)
     about = {"format": 2, "asked": asked, "trained_on": trained_on, "models": {}}
-    members = {"MODEL_CARD.md": _card(models, preprocessing, warnings, trained_on).encode()}
+    members = {"MODEL_CARD.md": _card(models, preprocessing, warnings, trained_on, format).encode()}
     members["preprocessing.json"] = _json(preprocessing.as_dict())
     for kind, model in models.items():
         about["models"][kind] = {name: getattr(model, name) for name in ("folds", "temperature", "threshold")}
@@ -231,6 +240,10 @@ _DATA = {
         "actors, two sentences), their licence holds for the model too: CC BY-NC-SA 4.0, not for commercial use."
     ),
 }
+_USE = {
+    "zip": "`helpers.predict.Predictor.load(FILE).predict(CLIP)`",
+    "onnx": "With ONNX Runtime, on features of clips; the probabilities are calibrated already",
+}
 _CARD = """# Emotion recognition: {kind}
 
 Predicts which of {count} emotions a clip shows: {emotions}.
@@ -245,7 +258,7 @@ Predicts which of {count} emotions a clip shows: {emotions}.
 
 ## Use
 
-`helpers.predict.Predictor.load(FILE).predict(CLIP)`. Fold {folds} of the cross-validation is in this file. Features:
+{use}. Fold {folds} of the cross-validation is in this file. Features:
 {features}
 
 {warnings}## Limits
@@ -258,7 +271,7 @@ Not for decisions about people.
 """
 
 
-def _card(models, preprocessing, warnings, trained_on):
+def _card(models, preprocessing, warnings, trained_on, format):
     """The model card in Markdown: what whoever gets the model must know."""
     kind, model = next(iter(models.items()))
     classes = model.settings["classes"]
@@ -272,6 +285,7 @@ def _card(models, preprocessing, warnings, trained_on):
         emotions=", ".join(classes),
         data=_DATA.get(data, data),
         accuracy="\n\n".join(_accuracy(name, each) for name, each in models.items()),
+        use=_USE[format],
         folds=", ".join(map(str, model.folds)),
         features="".join(f"\n- {stream}: `{values}`" for stream, values in features),
         warnings="".join(f"{sentence}\n\n" for sentence in warnings),
