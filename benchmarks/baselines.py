@@ -14,7 +14,8 @@ import sys
 import time
 
 from helpers import runtime
-from helpers.beyond import action_units, baselines, ensemble, functionals, speaker_normalisation
+from helpers.audio import functionals
+from helpers.beyond import action_units, baselines, ensemble, speaker_normalisation
 from helpers.data import ravdess
 
 

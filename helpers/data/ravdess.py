@@ -1,4 +1,4 @@
-"""RAVDESS: the name code, an index of the clips, and folds by three protocols (thesis 3.2.3, 3.3.1).
+"""RAVDESS: the name code, an index of the clips, and folds by four protocols (thesis 3.2.3, 3.3.1).
 
 The Ryerson Audio-Visual Database of Emotional Speech and Song, Livingstone & Russo 2018 (10.1371/journal.pone.0196391),
 Zenodo record 1188976, CC BY-NC-SA 4.0. 24 actors speak two sentences in eight emotions: 1440 takes.
@@ -15,8 +15,12 @@ from helpers.data.exclusions import Exclusions
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 SUFFIXES = (".mp4", ".wav", ".flac")
 
-# The published five actor-wise folds of Luna-Jiménez et al. 2022, doi:10.3390/app12010327 (test actors).
-LUNA_2022 = ((2, 5, 14, 15, 16), (3, 6, 7, 13, 18), (10, 11, 12, 19, 20), (8, 17, 21, 23, 24), (1, 4, 9, 22))
+# Test actors of published actor-wise folds: Luna-Jiménez et al. 2022, doi:10.3390/app12010327, and EmoBox (Ma et al.
+# 2024, arXiv:2406.07162).
+PUBLISHED_FOLDS = {
+    "luna2022": ((2, 5, 14, 15, 16), (3, 6, 7, 13, 18), (10, 11, 12, 19, 20), (8, 17, 21, 23, 24), (1, 4, 9, 22)),
+    "emobox": ((1, 11, 20, 21), (4, 10, 12, 14), (8, 9, 19, 23), (3, 5, 7, 24), (2, 15, 16, 18), (6, 13, 17, 22)),
+}
 
 # The name code's fields in order, and the highest value of each; the lowest is 1.
 _FIELDS = {"modality": 3, "vocal channel": 2, "emotion": 8, "intensity": 2, "statement": 2, "repetition": 2}
@@ -136,18 +140,19 @@ def folds(table, protocol="random", n_folds=10, seed=0):
     Args:
         table: anything with `label` (N,) and `actor` (N,): `index(…)`, or a FeatureSet.
         protocol: "random" (the thesis': stratified by emotion, the same actors on both sides), "actor" (stratified,
-            no actor on both sides) or "luna2022" (the published five actor-wise folds; `n_folds` and `seed` unused).
+            no actor on both sides), "luna2022" or "emobox" (five and six published actor-wise folds; `n_folds` and
+            `seed` unused).
     Returns: list of (train, test): int arrays of row numbers. Each row is in exactly one test.
-    Raises ValueError: unknown protocol, more folds than clips of an emotion or than actors, or an empty luna2022 fold.
+    Raises ValueError: unknown protocol, more folds than clips of an emotion or than actors, or an empty published fold.
     """
     from sklearn.model_selection import PredefinedSplit, StratifiedGroupKFold, StratifiedKFold
 
     label, actor = np.asarray(table.label), np.asarray(table.actor)
     rows = np.arange(len(label))
-    if protocol == "luna2022":
-        return list(PredefinedSplit(_luna_fold(actor)).split())
+    if protocol in PUBLISHED_FOLDS:
+        return list(PredefinedSplit(_published_fold(actor, protocol)).split())
     if protocol not in ("random", "actor"):
-        raise ValueError(f'protocol is {protocol!r}; "random", "actor" or "luna2022"')
+        raise ValueError(f'protocol is {protocol!r}; "random", "actor", "luna2022" or "emobox"')
     if n_folds < 2:
         raise ValueError(f"n_folds is {n_folds}; at least 2")
     if protocol == "actor":
@@ -162,12 +167,13 @@ def folds(table, protocol="random", n_folds=10, seed=0):
     return list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(rows, label))
 
 
-def _luna_fold(actor):
-    """The number of the published fold that tests each row, 0 to 4."""
-    number = {a: fold for fold, actors in enumerate(LUNA_2022) for a in actors}
+def _published_fold(actor, protocol):
+    """The number of the published fold that tests each row, from 0."""
+    folds = PUBLISHED_FOLDS[protocol]
+    number = {a: fold for fold, actors in enumerate(folds) for a in actors}
     if unknown := sorted(set(actor.tolist()) - set(number)):
-        raise ValueError(f"luna2022 has RAVDESS' actors 1 to 24, not {unknown}")
-    for fold, actors in enumerate(LUNA_2022):
+        raise ValueError(f"{protocol} has RAVDESS' actors 1 to 24, not {unknown}")
+    for fold, actors in enumerate(folds, start=1):
         if not np.isin(actor, actors).any():
-            raise ValueError(f"luna2022 fold {fold + 1} tests on actors {actors}, and none of them is here: use all 24")
+            raise ValueError(f"{protocol} fold {fold} tests on actors {actors}, and none of them is here: use all 24")
     return [number[a] for a in actor.tolist()]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from helpers.beyond import functionals
+from helpers.audio import functionals
 from helpers.data import synthetic
 from helpers.data.exclusions import ClipError
 
