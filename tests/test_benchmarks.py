@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from helpers.runtime import PROJECT
@@ -52,3 +53,52 @@ def test_the_committed_results_are_named_as_the_benchmarks_name_them(monkeypatch
             continue
         named += 1
     assert named > 70
+
+
+@pytest.fixture
+def pretrain_audio(monkeypatch):
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    return importlib.import_module("pretrain_audio")
+
+
+def takes(width, speakers=12, noise=1.0):
+    """Rows of some speakers, each emotion four times: the emotion in the first eight columns, the speaker in all."""
+    rng = np.random.default_rng(0)
+    label, actor = np.tile(np.repeat(np.arange(8), 4), speakers), np.repeat(np.arange(speakers), 32)
+    rows = rng.normal(0, 1, (speakers, width))[actor] + rng.normal(0, noise, (len(label), width))
+    rows[:, :8] += 3 * np.eye(8)[label]
+    return rows.astype(np.float32), label, actor
+
+
+@pytest.mark.parametrize("width", [30, 900])
+def test_the_discriminant_is_scikit_learns_with_fewer_columns_than_clips_and_with_more(width, pretrain_audio):
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    rows, label, _ = takes(width)
+    rows = rows.astype(np.float64)
+    weights, offset = pretrain_audio.discriminant(rows, label, 0.4 / 0.6 / width, rows @ rows.T)
+    expected = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.4).fit(rows, label).decision_function(rows)
+    scores = (rows @ weights + offset) / 0.6
+    assert np.allclose(scores - scores.mean(axis=1, keepdims=True), expected - expected.mean(axis=1, keepdims=True))
+
+
+def test_a_fitted_classifier_is_about_as_confident_as_it_is_right_about_new_speakers(pretrain_audio):
+    rows, label, actor = takes(pretrain_audio.WIDTHS["functionals"], speakers=20, noise=0.9)
+    train = actor < 12
+    probabilities = pretrain_audio.fit(rows[train], label[train], actor[train], "functionals").probabilities(
+        rows[~train]
+    )
+    accuracy = (probabilities.argmax(axis=1) == label[~train]).mean()
+    assert 0.4 < accuracy < 0.99 and abs(probabilities.max(axis=1).mean() - accuracy) < 0.15
+
+
+def test_the_out_of_fold_predictions_of_a_committed_result_give_its_numbers():
+    import pandas as pd
+
+    for path in sorted((RESULTS[0].parent / "predictions").glob("*.csv.gz")):
+        predictions = pd.read_csv(path)
+        stored = json.loads((RESULTS[0].parent / path.name.replace(".csv.gz", ".json")).read_text())
+        probabilities = predictions.filter(regex="^p_").to_numpy()
+        assert len(predictions) == stored["n"] and np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
+        assert (predictions.prediction == predictions.label).mean() == pytest.approx(stored["accuracy"])
+        assert path.stat().st_size < 150_000

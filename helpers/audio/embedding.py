@@ -35,13 +35,13 @@ def row(samples, rate, front="encoders"):
     Returns: float32 (D,), D being 13824, 6340 or 1732.
     Raises ClipError, PackageMissing: digital silence; a package that the front needs is not installed.
     """
-    import librosa
+    import soxr
 
     if np.abs(samples).max(initial=0) < speech.SILENCE:
         raise ClipError("digital silence")
     parts = []
     for module in map(_MODULES.get, FRONTS[front]):
-        sound = librosa.resample(samples, orig_sr=rate, target_sr=module.RATE, res_type="soxr_hq")
+        sound = soxr.resample(samples, rate, module.RATE)
         own = module is functionals
         parts.append(functionals.functionals(sound) if own else statistics(module.steps(normalise(sound, module.RATE))))
     return np.concatenate(parts).astype(np.float32)
@@ -49,11 +49,10 @@ def row(samples, rate, front="encoders"):
 
 def normalise(samples, rate):
     """Trims the silence at both ends, and brings the rest to LEVEL: float32 (m,)."""
-    import librosa
-
-    _, (start, end) = librosa.effects.trim(samples, top_db=TRIM_DB, frame_length=FRAME, hop_length=HOP)
-    around = round(AROUND * rate)
-    kept = samples[max(0, start - around) : end + around]
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(samples, FRAME // 2), FRAME)[::HOP]
+    level, around = 10 * np.log10(np.mean(frames**2, axis=1) + 1e-10), round(AROUND * rate)
+    loud = np.flatnonzero(level > level.max() - TRIM_DB) * HOP
+    kept = samples[max(0, loud[0] - around) : loud[-1] + HOP + around]
     return (kept * (10 ** (LEVEL / 20) / np.sqrt(np.mean(np.square(kept, dtype=float))))).astype(np.float32)
 
 

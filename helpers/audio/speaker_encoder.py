@@ -8,10 +8,10 @@ import functools
 
 import numpy as np
 
-from helpers.audio import packaged_weights
+from helpers.audio import mel, packaged_weights
 
 REQUIREMENT = "Resemblyzer==0.1.4"
-RATE, FRAME, HOP, BANDS = 16_000, 400, 160, 40  # Hz, samples, samples, mel bands
+RATE, BANDS = mel.RATE, 40
 UNITS, DIM = 256, 3 * 256
 LEVEL = -30.0  # dBFS to which softer sounds are amplified, as in the encoder's training
 
@@ -37,11 +37,9 @@ def steps(samples):
 
 def mel_bands(samples):
     """Power in 40 mel bands, without a logarithm: float32 (1 + n // 160, 40)."""
-    import librosa
-
     level = 20 * np.log10(np.sqrt(np.mean(np.square(samples, dtype=float))) + 1e-9)
     louder = np.asarray(samples * 10 ** (max(0.0, LEVEL - level) / 20), dtype=np.float32)
-    return librosa.feature.melspectrogram(y=louder, sr=RATE, n_fft=FRAME, hop_length=HOP, n_mels=BANDS).T
+    return mel.spectrogram(louder, BANDS, "constant")
 
 
 def lstm(values, kernel, recurrent, bias):

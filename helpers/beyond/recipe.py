@@ -79,6 +79,7 @@ HEADLINE = {
     "audio: the thesis' network": "audio-*",
     "audio: functionals, SVM": "svm-audio-*",
     "audio: functionals, LDA": "lda-audio-*",
+    "audio: pretrained encoders, LDA": "lda-encoders-*",
     "audio: SVM with speaker identification": "svm-audio-identified-*",
     "audio: LDA with speaker identification": "lda-audio-identified-*",
     "audio: full model": "audio-network-*",

@@ -86,7 +86,7 @@ def corpus():
     return pd.DataFrame(rows, columns=["label", "actor"])
 
 
-@pytest.mark.parametrize("protocol, n", [("random", 10), ("actor", 10), ("actor", 24), ("luna2022", 5)])
+@pytest.mark.parametrize("protocol, n", [("random", 10), ("actor", 10), ("actor", 24), ("luna2022", 5), ("emobox", 6)])
 def test_every_clip_is_tested_exactly_once_and_never_trained_on_then(protocol, n):
     parts = ravdess.folds(corpus(), protocol, n)
     assert len(parts) == n
@@ -95,7 +95,7 @@ def test_every_clip_is_tested_exactly_once_and_never_trained_on_then(protocol, n
         assert not set(train) & set(test) and len(train) + len(test) == 1440
 
 
-@pytest.mark.parametrize("protocol", ["actor", "luna2022"])
+@pytest.mark.parametrize("protocol", ["actor", "luna2022", "emobox"])
 def test_no_actor_is_on_both_sides(protocol):
     table = corpus()
     for train, test in ravdess.folds(table, protocol, 10):
@@ -113,10 +113,14 @@ def test_random_folds_are_stratified_and_change_with_the_seed_only():
     assert not np.array_equal(same[0][1], other[0][1])
 
 
-def test_the_published_folds_are_the_published_actors():
+LUNA_2022 = [(2, 5, 14, 15, 16), (3, 6, 7, 13, 18), (10, 11, 12, 19, 20), (8, 17, 21, 23, 24), (1, 4, 9, 22)]
+EMOBOX = [(1, 11, 20, 21), (4, 10, 12, 14), (8, 9, 19, 23), (3, 5, 7, 24), (2, 15, 16, 18), (6, 13, 17, 22)]
+
+
+@pytest.mark.parametrize("protocol, actors", [("luna2022", LUNA_2022), ("emobox", EMOBOX)])
+def test_the_published_folds_are_the_published_actors(protocol, actors):
     table = corpus()
-    tested = [tuple(sorted(set(table.actor[test].tolist()))) for _, test in ravdess.folds(table, "luna2022")]
-    assert tested == [(2, 5, 14, 15, 16), (3, 6, 7, 13, 18), (10, 11, 12, 19, 20), (8, 17, 21, 23, 24), (1, 4, 9, 22)]
+    assert [tuple(sorted(set(table.actor[test].tolist()))) for _, test in ravdess.folds(table, protocol)] == actors
 
 
 @pytest.mark.parametrize(
@@ -125,7 +129,8 @@ def test_the_published_folds_are_the_published_actors():
         (slice(None), "speaker", 10, "protocol is 'speaker'"),
         (slice(0, 120), "actor", 10, "at most 2 folds"),
         (slice(0, 60), "random", 10, "only 4 clips"),
-        (slice(0, 60), "luna2022", 5, "use all 24"),
+        (slice(0, 60), "luna2022", 5, "luna2022 fold . .* use all 24"),
+        (slice(0, 60), "emobox", 6, "emobox fold 2 .* use all 24"),
         (slice(None), "random", 1, "at least 2"),
     ],
 )
