@@ -61,12 +61,12 @@ def pretrain_audio(monkeypatch):
     return importlib.import_module("pretrain_audio")
 
 
-def takes(width, speakers=12, noise=1.0):
+def takes(width, speakers=12, signal=3.0):
     """Rows of some speakers, each emotion four times: the emotion in the first eight columns, the speaker in all."""
     rng = np.random.default_rng(0)
     label, actor = np.tile(np.repeat(np.arange(8), 4), speakers), np.repeat(np.arange(speakers), 32)
-    rows = rng.normal(0, 1, (speakers, width))[actor] + rng.normal(0, noise, (len(label), width))
-    rows[:, :8] += 3 * np.eye(8)[label]
+    rows = rng.normal(0, 1, (speakers, width))[actor] + rng.normal(0, 1, (len(label), width))
+    rows[:, :8] += signal * np.eye(8)[label]
     return rows.astype(np.float32), label, actor
 
 
@@ -83,7 +83,7 @@ def test_the_discriminant_is_scikit_learns_with_fewer_columns_than_clips_and_wit
 
 
 def test_a_fitted_classifier_is_about_as_confident_as_it_is_right_about_new_speakers(pretrain_audio):
-    rows, label, actor = takes(pretrain_audio.WIDTHS["functionals"], speakers=20, noise=0.9)
+    rows, label, actor = takes(pretrain_audio.WIDTHS["functionals"], speakers=20, signal=8.0)
     train = actor < 12
     probabilities = pretrain_audio.fit(rows[train], label[train], actor[train], "functionals").probabilities(
         rows[~train]
