@@ -1,6 +1,7 @@
 """One row of numbers a clip: statistics of what pretrained encoders compute of it, or functionals without them."""
 
 import numpy as np
+import threadpoolctl
 
 from helpers.audio import functionals, packaged_weights, speaker_encoder, speech, speech_encoder
 from helpers.data.exclusions import ClipError
@@ -26,6 +27,7 @@ def available():
             reason = reason or str(missing)
 
 
+@threadpoolctl.threadpool_limits.wrap(limits=1, user_api="blas")  # more threads mostly wait
 def row(samples, rate, front="encoders"):
     """Computes the row of a clip, or of a window of one: the encoders must not hear what stands around it.
 

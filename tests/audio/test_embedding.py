@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+import threadpoolctl
 
 from helpers.audio import embedding, packaged_weights, speaker_encoder, speech, speech_encoder
 from helpers.config import AudioConfig
@@ -48,6 +49,17 @@ def test_a_row_depends_neither_on_the_level_nor_on_the_silence_around_the_speech
     softer = embedding.row(np.float32(0.2) * np.concatenate([silence, SOUND, silence]), 48_000)
     longer = embedding.row(np.concatenate([silence, silence, SOUND, silence]), 48_000)
     assert np.allclose(softer, row, atol=1e-5) and np.allclose(longer, row, atol=1e-3)
+
+
+def test_a_row_is_computed_with_one_thread_and_the_threads_come_back(monkeypatch):
+    def threads():
+        return [library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
+
+    seen, before = [], threads()
+    monkeypatch.setattr(speech_encoder, "steps", lambda samples: seen.append(threads()) or np.ones((9, 2)))
+    monkeypatch.setattr(speaker_encoder, "steps", lambda samples: np.ones((9, 2)))
+    embedding.row(SOUND, 48_000)
+    assert set(seen[0]) == {1} and threads() == before
 
 
 def test_the_statistics_are_those_of_a_ramp():
