@@ -21,6 +21,7 @@ class Follower:
 
     def __init__(self, sizes):
         self.sizes, self.level, self.misses, self.count, self.last = sizes, 0, 0, 0, None
+        self.others = None  # further faces in the first picture with a face
 
     def find(self, gray):
         """The face's (top, right, bottom, left) in pixels of `gray`, uint8 (H, W); None where there is none."""
@@ -47,10 +48,11 @@ class Follower:
 
     def _anywhere(self, gray):
         for level in range(self.level, len(self.sizes)) if self.misses < PATIENCE else (0,):
-            box = _largest(detect(gray, self.sizes[level] / max(gray.shape)))
-            if box is not None:
+            boxes = detect(gray, self.sizes[level] / max(gray.shape))
+            if len(boxes):
                 self.level, self.misses = level, 0
-                return box
+                self.others = len(boxes) - 1 if self.others is None else self.others
+                return _largest(boxes)
         self.level, self.misses = 0, self.misses + 1
         return None
 

@@ -25,15 +25,17 @@ class FaceTrack:
     found: np.ndarray  # bool (T,), whether the detector found a face; elsewhere the box is interpolated or held
     boxes: np.ndarray  # float32 (T, 4), top right bottom left in pixels of the clip's frame, as face_recognition's
     times: np.ndarray  # float32 (T,), seconds from the clip's first frame
+    others: int = 0  # further faces in the picture in which this one was first found
 
 
-def track(path, config=None, sound=None, threads=0):
+def track(path, config=None, sound=None, threads=0, watch=None):
     """Follows the largest face through a clip.
 
     Args:
         path: anything PyAV opens. Rotated pictures (a phone held upright) are turned upright.
         config: VideoConfig: 7.5 frames a second, 48 × 48.
         sound, threads: as of `decoding.decode`.
+        watch: called with each kept frame, as decoding.Picture, and its face's box, None where no face was found.
     Returns: FaceTrack. Where no frame has a face, `found` is all False and `frames` is black.
     Raises ClipError: not readable, no pictures, cut short, or shorter than `min_seconds`.
     """
@@ -50,6 +52,8 @@ def track(path, config=None, sound=None, threads=0):
 
     for time, picture in _kept(path, config, sound, threads):
         detected.append(follower.find(picture.gray))
+        if watch:
+            watch(picture, detected[-1])
         times.append(time)
         waiting.append(picture)
         until = until if detected[-1] is None else len(detected)
@@ -61,7 +65,7 @@ def track(path, config=None, sound=None, threads=0):
     for picture in waiting:
         finish(picture)
     found = np.array([box is not None for box in detected])
-    return FaceTrack(np.stack(crops), found, np.stack(boxes), np.array(times, dtype=np.float32))
+    return FaceTrack(np.stack(crops), found, np.stack(boxes), np.array(times, dtype=np.float32), follower.others or 0)
 
 
 def kept_frames(path, config=None):
