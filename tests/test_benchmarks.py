@@ -102,3 +102,31 @@ def test_the_out_of_fold_predictions_of_a_committed_result_give_its_numbers():
         assert len(predictions) == stored["n"] and np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
         assert (predictions.prediction == predictions.label).mean() == pytest.approx(stored["accuracy"])
         assert path.stat().st_size < 150_000
+
+
+def test_the_map_to_action_units_holds_for_people_it_never_met(monkeypatch):
+    """Clips in which a smile makes AU12, and movement of the mouth AU25."""
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    study = importlib.import_module("pretrain_landmarks")
+    smile, mouth = (study.SIGNALS.index(name) for name in ("mouthSmile", "mouth opening"))
+    still, moving = (study.UNITS.index(name) for name in ("AU12_r", "AU25_r"))
+    rng = np.random.default_rng(0)
+
+    def clips(n):
+        rows, values = np.abs(rng.normal(size=(n, 4, len(study.SIGNALS)))), np.zeros((n, len(study.UNITS)))
+        values[:, still], values[:, moving] = rows[:, 0, smile], 2 * rows[:, 2, mouth]
+        return rows, values
+
+    (rows, values), (new, true) = clips(120), clips(60)
+    stills = rows[:6] * (np.arange(4) == 0)[:, None]
+    told = values[:6] * (np.arange(len(study.UNITS)) == still)
+    person, kind = [*np.arange(120) % 6, *range(6)], ["clip"] * 120 + ["still"] * 6
+    about = np.ones(rows.shape[1:]), values.mean(axis=0), values.std(axis=0) + 1e-3
+    weights, offsets = study.fit(np.concatenate([rows, stills]), np.concatenate([values, told]), person, kind, *about)
+    read = np.tensordot(new, weights, 2) + offsets
+    for unit in (still, moving):
+        assert np.corrcoef(read[:, unit], true[:, unit])[0, 1] > 0.95
+    used = np.abs(weights).sum(axis=1) > 0  # (statistics, units)
+    assert used[:, still].tolist() == [True, False, False, False]
+    assert used[:, moving].tolist() == [False, True, True, True]
+    assert {name for names in study.MEANING.values() for name in names} <= set(study.SIGNALS)

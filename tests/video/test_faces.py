@@ -103,6 +103,17 @@ def test_of_two_faces_the_larger_is_followed(wall, tmp_path):
     assert ((boxes[:, 1] + boxes[:, 3]) / 2 > 320).all()
 
 
+def test_further_faces_are_counted_and_the_frames_can_be_watched(wall, tmp_path):
+    film(tmp_path / "a.mp4", [wall(360, 640, (0.5, (0.5, 0.25)), (0.55, (0.5, 0.75)))] * 8, 7.5)
+    film(tmp_path / "b.mp4", [wall(360, 640)] * 8, 7.5)
+    watched = []
+    track = faces.track(tmp_path / "a.mp4", watch=lambda picture, box: watched.append((picture.time, box)))
+    assert track.others == 1 and [time for time, _ in watched] == pytest.approx(track.times)
+    assert all(box[3] > 320 for _, box in watched)
+    assert faces.track(tmp_path / "b.mp4", watch=lambda picture, box: watched.append(box)).others == 0
+    assert watched[-8:] == [None] * 8
+
+
 def test_a_face_that_leaves_and_comes_back_elsewhere_is_found_again(wall, tmp_path):
     there, empty, else_where = wall(360, 640, (0.4, (0.5, 0.2))), wall(360, 640), wall(360, 640, (0.4, (0.5, 0.8)))
     film(tmp_path / "a.mp4", [there] * 8 + [empty] * 8 + [else_where] * 8, 7.5)
