@@ -101,7 +101,10 @@ def main():
         with runtime.replacing(chosen.out) as file:
             np.savez_compressed(file, **arrays)
         found["bytes"] = chosen.out.stat().st_size
-    found |= {"command": "python benchmarks/pretrain_landmarks.py RAVDESS MORE FER2013", "seed": SEED}
+    found |= {
+        "command": "python benchmarks/pretrain_landmarks.py RAVDESS MORE FER2013 --results docs/results",
+        "seed": SEED,
+    }
     found["sha256"] = hashes(
         [chosen.ravdess / "action_units.csv", chosen.ravdess / "faces_actor05.npz", *clips(chosen)]
     )
@@ -109,7 +112,8 @@ def main():
     if chosen.results:
         (chosen.results / "predictions").mkdir(exist_ok=True)
         (chosen.results / "face-landmarks.json").write_text(json.dumps(found, indent=1) + "\n")
-        rows.to_csv(chosen.results / "predictions" / "face-landmarks.csv.gz", index=False, float_format="%.5f")
+        path, packed = chosen.results / "predictions" / "face-landmarks.csv.gz", {"method": "gzip", "mtime": 0}
+        rows.to_csv(path, index=False, float_format="%.5f", compression=packed)
 
 
 def clips(chosen):
@@ -340,6 +344,9 @@ class Study:
             "people_out_with_errors": (read["people_out"], errors["people_out"]),
         }
         found = {"crops": int(self.crop.sum()), "clips": int((~self.crop).sum())}
+        found |= {"stills": len(self.stills), "fer2013": len(self.looks)}
+        mean = [np.corrcoef(self.values.mean(axis=0), true)[0, 1] for true in self.true[~self.crop]]
+        found["clips_correlation_of_the_mean"] = round(float(np.mean(mean)), 3)
         right = self.logits(self.true).argmax(axis=1) == self.answer
         found["crops_by_openface_itself"] = round(float(right[self.crop].mean()), 3)
         tables = []
@@ -352,6 +359,11 @@ class Study:
             for part, rows in (("crops", self.crop), ("clips", ~self.crop)):
                 found[f"{part}_{way}"] = {key: round(float(of[rows].mean()), 3) for key, of in numbers.items()}
             found[f"clips_{way}"]["named"] = int(numbers["accuracy"][~self.crop].sum())
+            for person in np.unique(self.person):
+                rows = ~self.crop & (self.person == person)
+                found[f"clips_{way}"][f"correlation_actor_{person}"] = round(
+                    float(numbers["correlation"][rows].mean()), 3
+                )
             found[f"temperature_{way}"] = degrees
             about = {"clip_id": [f"01-{take}" for take in self.takes], "actor": self.person}
             about |= {"source": np.where(self.crop, "crop", "clip"), "label": self.answer, "way": way}

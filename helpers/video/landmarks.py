@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import importlib.util
 import pathlib
+import threading
 import zipfile
 
 import numpy as np
@@ -39,6 +40,7 @@ SIDE = 256  # px of the square that the landmark model looks at
 AROUND = 1.5  # side of that square in extents of the face's points
 BOX = 1.7  # side of the first square in sides of the detector's box, which ends at the brows and the chin
 EYES = (33, 263)  # outer corners: the person's right, left
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -106,17 +108,21 @@ def _look(frame, square, mirror=False):
     away = [x, y] - turn @ [SIDE / 2, SIDE / 2]
     how = {"flags": cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_REPLICATE}
     seen = cv2.warpAffine(frame, np.column_stack([turn, away]), (SIDE, SIDE), **how)
-    model = _models()[0]
-    model.setInput(cv2.dnn.blobFromImage(cv2.flip(seen, 1) if mirror else seen, 1 / 255))
-    points = model.forward("Identity").reshape(POINTS, 3).copy()
+    points = _run(0, cv2.dnn.blobFromImage(cv2.flip(seen, 1) if mirror else seen, 1 / 255), "Identity")
+    points = points.reshape(POINTS, 3)
     return points, np.column_stack([points[:, :2] @ turn.T + away, points[:, 2] * side / SIDE]).astype(np.float32)
 
 
 def _blendshapes(points):
     """float32 (52,) of points (478, 3) with level eyes, wherever they lie and however large they are."""
-    model = _models()[1]
-    model.setInput(points[None, _READ, :2])
-    return model.forward().reshape(-1).copy()
+    return _run(1, points[None, _READ, :2]).reshape(-1)
+
+
+def _run(number, values, *output):
+    with _ONE_AT_A_TIME:  # a network holds its input
+        model = _models()[number]
+        model.setInput(values)
+        return model.forward(*output).copy()
 
 
 @functools.cache
