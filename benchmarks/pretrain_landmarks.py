@@ -37,12 +37,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from helpers import runtime
-from helpers.beyond import action_units as openface
+from helpers.beyond import action_units
 from helpers.config import VideoConfig
 from helpers.data import images, ravdess
-from helpers.video import action_units, faces, landmarks
-from helpers.video.action_units import RIGID, SHAPES, SIGNALS, UNITS
+from helpers.video import faces, landmark_classifier, landmarks
 from helpers.video.face_detector import Follower, detect
+from helpers.video.landmark_classifier import RIGID, SHAPES, SIGNALS, UNITS
 
 TALL = 4 / 3  # the crops' boxes were higher than wide and made square: undone, they are as the clips
 STILLS, SEED = 500, 0  # of FER2013, an emotion
@@ -91,11 +91,11 @@ def main():
     parser.add_argument("--seen", type=pathlib.Path, default=pathlib.Path("cache/landmarks"))
     chosen = parser.parse_args()
     table = ravdess.index(chosen.ravdess)
-    study = Study(look(chosen), table, openface.read(chosen.ravdess / "action_units.csv", table))
+    study = Study(look(chosen), table, action_units.read(chosen.ravdess / "action_units.csv", table))
     found, rows, errors = study.evidence()
     exact = study.classifier(errors, found["temperature_people_out_with_errors"])
     arrays = {name: array.astype("float16") for name, array in dataclasses.asdict(exact).items()}
-    found["float16"] = study.rounding(exact, action_units.LandmarkClassifier(**arrays))
+    found["float16"] = study.rounding(exact, landmark_classifier.LandmarkClassifier(**arrays))
     found = {"benchmark": "pretrain_landmarks"} | found | speed(clips(chosen)[0])
     if chosen.out:
         with runtime.replacing(chosen.out) as file:
@@ -214,7 +214,7 @@ def fit(rows, values, person, kind, unit, mean, spread):
     """Learns the map from clips' descriptions to their action units: Gaussian regression with a narrow prior.
 
     Args:
-        rows, values: (N, 4, 50), as `action_units.describe` gives them; (N, 35), their mean action units.
+        rows, values: (N, 4, 50), as `landmark_classifier.describe` gives them; (N, 35), their mean action units.
         person: (N,), whose.
         kind: (N,), a key of NOISE: "still" and "class" (a mean over many people's stills) teach nothing of movement,
             "frozen" (no movement, no action unit) teaches of nothing else.
@@ -269,10 +269,10 @@ class Study:
         stills = [self.stills[number - 1] for number in others]
         mean = template(np.concatenate([points for points, _ in stills]))
         films, stills = (
-            np.stack([action_units.describe(action_units.signals(*face, mean)) for face in of])
+            np.stack([landmark_classifier.describe(landmark_classifier.signals(*face, mean)) for face in of])
             for of in (self.films, stills)
         )
-        return mean, films, stills, others, action_units.signals(*self.fer, mean)
+        return mean, films, stills, others, landmark_classifier.signals(*self.fer, mean)
 
     def map(self, person=None, take=None):
         """The template, weights and offsets of a LandmarkClassifier that never saw a person, or a take; the action
@@ -389,7 +389,7 @@ class Study:
 
 
 def _classifier(fitted, emotion=None, emotion_offsets=None):
-    return action_units.LandmarkClassifier(*fitted, emotion, emotion_offsets)
+    return landmark_classifier.LandmarkClassifier(*fitted, emotion, emotion_offsets)
 
 
 def temperature(logits, label):

@@ -1,4 +1,4 @@
-"""Action units of the face, as OpenFace gives them, averaged over a clip."""
+"""Action units that OpenFace wrote, averaged over a clip; video/landmark_classifier.py does without OpenFace."""
 
 import dataclasses
 

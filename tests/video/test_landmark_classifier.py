@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from helpers.beyond import action_units as openface
+from helpers.beyond import action_units
 from helpers.data import ravdess
-from helpers.video import action_units
-from helpers.video.action_units import RIGID, SHAPES, SIGNALS, UNITS
+from helpers.video import landmark_classifier
+from helpers.video.landmark_classifier import RIGID, SHAPES, SIGNALS, UNITS
 from helpers.video.landmarks import NAMES
 
 
@@ -26,7 +26,7 @@ def face(rng):
 @pytest.fixture
 def classifier(face, rng):
     weights = rng.normal(size=(4, len(SIGNALS), len(UNITS)))
-    return action_units.LandmarkClassifier(
+    return landmark_classifier.LandmarkClassifier(
         face[list(RIGID)], weights, np.full(len(UNITS), 0.5), rng.normal(size=(len(UNITS), 8)), rng.normal(size=8)
     )
 
@@ -38,21 +38,21 @@ def clip(face, rng, frames):
 def test_signals_do_not_change_where_the_head_turns_moves_or_comes_nearer(face, rng):
     shapes = rng.uniform(size=(1, 52))
     turned = 40 * face @ Rotation.from_euler("xyz", [10, 20, 30], degrees=True).as_matrix().T + [300, 200, 5]
-    before = action_units.signals(face[None], shapes, face[list(RIGID)])
+    before = landmark_classifier.signals(face[None], shapes, face[list(RIGID)])
     assert before.shape == (1, len(SIGNALS))
-    assert action_units.signals(turned[None], shapes, face[list(RIGID)]) == pytest.approx(before, abs=1e-9)
+    assert landmark_classifier.signals(turned[None], shapes, face[list(RIGID)]) == pytest.approx(before, abs=1e-9)
 
 
 def test_the_uprighted_face_lies_on_the_template(face):
     template = face[list(RIGID)]
-    upright = action_units.upright(face[None] * 7 + 3, template)
+    upright = landmark_classifier.upright(face[None] * 7 + 3, template)
     assert upright[0, list(RIGID)] == pytest.approx(template - template.mean(axis=0), abs=1e-9)
 
 
 def test_left_and_right_are_one_signal_and_none_is_lost(face):
     sides = np.zeros((2, 52))
     sides[0, NAMES.index("mouthSmileLeft")] = sides[1, NAMES.index("mouthSmileRight")] = 1
-    found = action_units.signals(np.stack([face, face]), sides, face[list(RIGID)])
+    found = landmark_classifier.signals(np.stack([face, face]), sides, face[list(RIGID)])
     assert found[:, SIGNALS.index("mouthSmile")].tolist() == [0.5, 0.5]
     single = {"_neutral", "jawLeft", "jawRight", "mouthLeft", "mouthRight"}
     assert {name.removesuffix("Left").removesuffix("Right") for name in set(NAMES) - single} == set(SHAPES)
@@ -60,14 +60,14 @@ def test_left_and_right_are_one_signal_and_none_is_lost(face):
 
 def test_one_frame_alone_does_not_move(rng):
     signals = rng.normal(size=(1, len(SIGNALS)))
-    mean, *moves = action_units.describe(signals)
+    mean, *moves = landmark_classifier.describe(signals)
     assert np.array_equal(mean, signals[0]) and not np.any(moves)
 
 
 def test_a_short_smile_is_above_and_a_blink_below_what_the_clip_mostly_shows():
     signals = np.zeros((20, len(SIGNALS)))
     signals[3:5, 0], signals[3:5, 1] = 1, -1
-    _, _, above, below = action_units.describe(signals)
+    _, _, above, below = landmark_classifier.describe(signals)
     assert above[:2].tolist() == [0.1, 0] and below[:2].tolist() == [0, 0.1]
 
 
@@ -97,7 +97,7 @@ def test_frames_without_a_face_count_for_nothing_and_a_clip_without_one_is_told(
 def test_a_classifier_is_its_arrays_also_in_half_the_bytes(classifier, face, rng):
     film = clip(face, rng, 9)
     arrays = {name: array.astype("float16") for name, array in dataclasses.asdict(classifier).items()}
-    again = action_units.LandmarkClassifier(**arrays)
+    again = landmark_classifier.LandmarkClassifier(**arrays)
     assert again.probabilities(*film).dtype == np.float64
     assert again.probabilities(*film) == pytest.approx(classifier.probabilities(*film), abs=0.05)
 
@@ -108,4 +108,4 @@ def test_the_units_are_named_and_ordered_as_openface_does(shared):
     with open(path) as file:
         columns = file.readline().strip().split(";")
     assert tuple(name for name in columns if name.startswith("AU")) == UNITS
-    assert openface.read(path, ravdess.index(shared / "ravdess")).shape == (1440, len(UNITS))
+    assert action_units.read(path, ravdess.index(shared / "ravdess")).shape == (1440, len(UNITS))
