@@ -7,7 +7,7 @@ _CLIPS = "attended_faces attended_sound bands contours face_strip frames_with_bo
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    ["charts", "clips", "networks", "predictions"],
+    ["charts", "clips", "markup", "networks", "predictions"],
     {
         "charts": _CHARTS.split(),
         "clips": [*_CLIPS.split(), "spectrogram", "waveform"],

@@ -6,60 +6,88 @@ MODEL is a run's folder or an exported file. Nothing is kept after an answer, an
 """
 
 import argparse
-import base64
 import html
 import os
 import pathlib
 import tempfile
+import threading
 import traceback
 
+from helpers.data import synthetic
 from helpers.data.exclusions import ClipError
-from helpers.plots import predictions
-from helpers.predict import playback, uploads
+from helpers.plots import markup
+from helpers.predict import live, playback, uploads
 from helpers.predict import predictor as predict
 
+EXAMPLE = "a drawn face.mp4"
 QUEUE = 100  # answers that may wait; the next is told to come back
 
 INTRODUCTION = f"""# What does this face and voice express?
 
-Drop a clip in which one person speaks, or record one: up to {uploads.MOST_SECONDS} s and \
-{uploads.MOST_BYTES >> 20} MB. It is processed on the machine that serves this page, and deleted when it is answered.
-"""
+Drop a clip in which one person speaks, of up to {uploads.MOST_SECONDS} s and {uploads.MOST_BYTES >> 20} MB, record \
+one, or speak to the camera. It is processed on the machine that serves this page, and deleted when it is answered. """
 
-LIMITS = """**What this cannot do.** The model has learnt acted emotions. RAVDESS' are those of 24 North American \
-actors, who speak two sentences in English in a studio. It predicts the emotion that an actor would have meant by \
-such a face and such a voice; what a person feels it does not know. Other faces, ages, accents, languages, cameras and \
-rooms were not in its training, and it is more often wrong there than its accuracy says. Do not use it to decide \
-anything about anybody. In the European Union, inferring the emotions of people at work or in education is prohibited, \
-except for medical or safety reasons (Regulation (EU) 2024/1689, Article 5(1)(f))."""
+TRAINED = {
+    "": "What the model was trained on is not recorded.",
+    "synthetic": "The model was trained on drawn faces and synthesised voices; it knows nothing about people.",
+    "ravdess": "The model was trained on RAVDESS: acted emotions of 24 North American actors, who speak two sentences "
+    "in English in a studio.",
+}
+
+LIMITS = """**What this cannot do.** The model predicts how clips with such a face and such a voice were labelled in \
+its training; what a person feels it does not know. Other faces, ages, accents, languages, cameras and rooms were \
+not in its training, and it is more often wrong there than its accuracy says. Do not use it to decide anything about \
+anybody. In the European Union, inferring the emotions of people at work or in education is prohibited, except for \
+medical or safety reasons (Regulation (EU) 2024/1689, Article 5(1)(f))."""
+
+# The line in the chart goes with the player's time.
+FOLLOW = """element.addEventListener('timeupdate', ({target}) => {
+  const cursor = element.querySelector('.cursor');
+  cursor.hidden = false; cursor.style.left = `${100 * target.currentTime / target.duration}%`;
+}, true);"""
 
 
 def answer(path, predictor):
     """One clip's answer as HTML that holds everything it shows: no file of it is kept. A refusal is an answer too."""
     name = pathlib.PurePath(path).name
-    try:
+
+    def told():
         uploads.check(path)
         prediction = predictor.predict(path)
         with tempfile.TemporaryDirectory() as folder:
-            video = playback.write(path, prediction, pathlib.Path(folder) / "answer.mp4").read_bytes()
-        picture = predictions.png(predictions.overview(prediction))
+            clip = playback.write(path, prediction, pathlib.Path(folder) / "answer.mp4", panels=False).read_bytes()
+        return markup.answer(prediction, name, clip)
+
+    return _or_refusal(told, name)
+
+
+def answer_live(question, predictor):
+    """The answer to the last seconds of a webcam, the `question` of live.read.
+
+    Returns: {"html": what it shows, "box": the face's top, right, bottom, left as shares of the picture, or None}.
+    """
+    box = None
+
+    def told():
+        nonlocal box
+        frames, *others = live.read(question)
+        prediction = live.predict(predictor, frames, *others)
+        if prediction.faces is not None and prediction.faces.found[-1]:
+            (top, right, bottom, left), (height, width, _) = prediction.faces.boxes[-1].tolist(), frames[0].shape
+            box = [top / height, 1 - right / width, 1 - bottom / height, left / width]
+        return markup.heading(prediction) + markup.bars(prediction)
+
+    return {"html": _or_refusal(told, "live"), "box": box}
+
+
+def _or_refusal(told, name):
+    try:
+        return told()
     except ClipError as error:
         return _refusal(f"No answer. {error}")
     except Exception:
         traceback.print_exc()
         return _refusal(f"{name}: something went wrong here; the server's log has the details. Try another clip.")
-    remarks = [] if prediction.confident else ["The model abstains: it is not confident enough to predict an emotion."]
-    remarks = "".join(f"<li>{html.escape(remark)}</li>" for remark in remarks + prediction.warnings)
-    return (
-        f'<div class="answer"><h2>{html.escape(prediction.sentence)}</h2><p>{html.escape(name)}</p>'
-        f'<video controls width="100%" src="{_inline("video/mp4", video)}"></video>'
-        f'<img width="100%" alt="Faces, waveform and probabilities" src="{_inline("image/png", picture)}">'
-        f"<ul>{remarks}</ul></div>"
-    )
-
-
-def _inline(kind, content):
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _refusal(sentence):
@@ -69,33 +97,50 @@ def _refusal(sentence):
 def build(predictor, registry):
     """The page: gradio.Blocks with a queue, which answers one clip of the UploadRegistry at a time."""
     gradio = _gradio()
+    turn = threading.Lock()  # the predictor answers one at a time
 
     def reply(upload):
         # A file component gives the file, a video component the file under its name.
         path = (upload.get("video") or upload).get("path") if isinstance(upload, dict) else None
         try:
-            with registry.lend(path) as clip:
+            with turn, registry.lend(path) as clip:
                 return answer(clip, predictor), None
         except ClipError as error:
             return _refusal(f"No answer. {error}"), None
 
+    def example():
+        with turn, tempfile.TemporaryDirectory() as folder:
+            return answer(synthetic.clip(pathlib.Path(folder) / EXAMPLE, "happy", actor=4), predictor)
+
+    def ask(question):
+        if not turn.acquire(timeout=1):
+            return {"html": _refusal("Another clip is being answered; wait a moment."), "box": None}
+        try:
+            return answer_live(question, predictor)
+        finally:
+            turn.release()
+
+    ask.__name__ = "live"  # as the page's script calls it
     # Raw payloads: the registry, not Gradio, says which paths may be read.
     options = {"preprocess": False, "concurrency_limit": 1, "concurrency_id": "clips"}
     # An upload that nobody asks about, from a page closed too early, is gone within the hour.
     about = {"title": "What does this face and voice express?", "delete_cache": (600, 3000)}
     with gradio.Blocks(**about, analytics_enabled=False) as page:
-        gradio.Markdown(INTRODUCTION)
-        with gradio.Row():
-            with gradio.Column(scale=1):
-                with gradio.Tab("A file"):
-                    clip = gradio.File(label="A clip", file_count="single")
-                with gradio.Tab("The webcam"):
-                    size = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}}}
-                    camera = {"webcam_options": gradio.WebcamOptions(mirror=False, constraints=size)}
-                    take = gradio.Video(sources=["webcam"], include_audio=True, label="Record yourself", **camera)
-            with gradio.Column(scale=2):
-                shown = gradio.HTML("<p>The answer comes here.</p>", elem_id="answer")
+        trained_on = getattr(predictor, "trained_on", "")
+        gradio.Markdown(INTRODUCTION + TRAINED.get(trained_on, html.escape(trained_on)))
+        with gradio.Tab("A file"):
+            clip = gradio.File(label="A clip", file_count="single", height=150)
+            shows = gradio.Button("Or try the example: a drawn face with a synthesised voice", size="sm")
+        with gradio.Tab("The webcam"):
+            size = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}}}
+            camera = {"webcam_options": gradio.WebcamOptions(mirror=False, constraints=size), "height": 360}
+            take = gradio.Video(sources=["webcam"], include_audio=True, label="Record yourself", **camera)
+        with gradio.Tab("Live") as now:
+            gradio.HTML(live.HTML, js_on_load=live.SCRIPT, server_functions=[ask])
+        shown = gradio.HTML(elem_id="answer", js_on_load=FOLLOW)
         gradio.Markdown(LIMITS)
+        now.select(lambda: "", None, shown, api_name=False, queue=False)
+        shows.click(example, None, shown, api_name=False, **options)
         # The second output empties the component: its file is gone, and the next one can be dropped there.
         clip.upload(reply, clip, [shown, clip], api_name="answer", **options)
         take.stop_recording(reply, take, [shown, take], api_name="answer_recording", **options)
@@ -114,10 +159,13 @@ def serve(predictor, host="127.0.0.1", port=None, wait=True):
     registry = uploads.UploadRegistry()
     page = build(predictor, registry)
     # The reader's own fonts: no font server hears of who opens the page.
-    theme = _gradio().themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
+    theme = _gradio().themes.Default(primary_hue="teal", font=["system-ui", "sans-serif"], font_mono=["monospace"])
     private = {"share": False, "ssr_mode": False, "quiet": True, "prevent_thread_lock": True, "footer_links": []}
-    private |= {"max_file_size": uploads.MOST_BYTES, "app_kwargs": {"middleware": [Middleware(registry.watch)]}}
-    _, address, _ = page.launch(server_name=host, server_port=port, theme=theme, **private)
+    private |= {
+        "max_file_size": uploads.MOST_BYTES,
+        "app_kwargs": {"middleware": [Middleware(registry.watch)]},
+    }
+    _, address, _ = page.launch(server_name=host, server_port=port, theme=theme, css_paths=markup.CSS, **private)
     print(f"Open {address} in a browser; Ctrl+C ends it.", flush=True)
     if wait:
         page.block_thread()

@@ -16,11 +16,12 @@ RATE, SLOW_RATE, LONG = 25, 10, 20.0  # frames a second, and of clips longer tha
 _DPI, _LIME, _RED = 100, (50, 205, 50), (214, 39, 40)
 
 
-def write(path, prediction, out):
+def write(path, prediction, out, *, panels=True):
     """Writes the clip, annotated with its Prediction, as mp4 to `out`. Returns `out` as a pathlib.Path.
 
     The box is lime where a face was found, red where it was lost, thicker with more attention. The bars are those of
-    the window at that time, and the line in the waveform is the time.
+    the window at that time, and the line in the waveform is the time. Without `panels` there is only the box, and a
+    clip without video has sound alone.
 
     Raises ClipError: the clip can no longer be read.
     """
@@ -28,15 +29,19 @@ def write(path, prediction, out):
     sound = {} if prediction.samples is None else {"samples": prediction.samples, "rate": prediction.rate}
     seconds = max(0.2, prediction.timeline[-1].end, len(sound["samples"]) / sound["rate"] if sound else 0)
     rate = RATE if seconds <= LONG else SLOW_RATE
-    blank = np.full((HEIGHT // 2, BLANK, 3), 245, dtype=np.uint8), 1.0
-    count = max(1, round(seconds * rate))
-    frames = itertools.repeat(blank, count) if prediction.faces is None else _frames(path, rate)
     out.parent.mkdir(parents=True, exist_ok=True)
-    first, scale = next(frames)
-    size = (first.shape[1] + PANEL, first.shape[0] + STRIP + FOOT)
-    annotated = _annotated(size, itertools.chain([(first, scale)], frames), prediction, seconds, rate)
+    pictures = size = None
+    if panels or prediction.faces is not None:
+        blank = np.full((HEIGHT // 2, BLANK, 3), 245, dtype=np.uint8), 1.0
+        blanks = itertools.repeat(blank, max(1, round(seconds * rate)))
+        pictures = _boxed(blanks if prediction.faces is None else _frames(path, rate), prediction, rate)
+        first = next(pictures)
+        pictures, size = itertools.chain([first], pictures), first.shape[1::-1]
+    if panels:
+        size = (size[0] + PANEL, size[1] + STRIP + FOOT)
+        pictures = _annotated(size, pictures, prediction, seconds, rate)
     with runtime.replacing(out) as file:
-        mp4.write(file.name, annotated, size=size, fps=rate, **sound)
+        mp4.write(file.name, pictures, size=size, fps=rate, **sound)
     return out
 
 
@@ -48,19 +53,25 @@ def _frames(path, rate):
         yield decoding.resized(picture, (max(2, round(width * scale / 2) * 2), HEIGHT)), scale
 
 
-def _annotated(size, frames, prediction, seconds, rate):
+def _boxed(frames, prediction, rate):
+    for number, (picture, scale) in enumerate(frames):
+        picture = picture.copy()
+        _box(picture, prediction, number / rate, scale)
+        yield picture
+
+
+def _annotated(size, pictures, prediction, seconds, rate):
     width, height = size[0] - PANEL, size[1] - STRIP - FOOT
     canvas = np.full((*size[::-1], 3), 255, dtype=np.uint8)
     canvas[height:-FOOT, :width], left, right = _strip(prediction, width, seconds)
     shown = None
-    for number, (picture, scale) in enumerate(frames):
+    for number, picture in enumerate(pictures):
         time = number / rate
         part = predictions.at(prediction, time)
         if part is not shown:
             canvas[:-FOOT, width:], shown = _panel(prediction, part, height + STRIP), part
         frame = canvas.copy()
         frame[:height, :width] = picture
-        _box(frame[:height, :width], prediction, time, scale)
         x = round(left + (right - left) * min(time / seconds, 1.0))
         frame[height:-FOOT, x - 1 : x + 1] = _RED
         yield frame
