@@ -20,14 +20,16 @@ def answer(prediction, name, clip):
         prediction, name: Prediction; the clip's name, shown and not obeyed.
         clip: bytes of an mp4 of `playback.write(..., panels=False)`.
     """
-    seen = prediction.faces is not None
-    kind, title = ("video", "Where: the face") if seen else ("audio", "The audio")
+    kind, title, key = "video", "Where: the face", "<small>Green: the face that was found; red: lost.</small>"
+    if prediction.faces is None:
+        kind, title, key = "audio", "The audio", ""
+    elif not prediction.faces.found.any():
+        title, key = "Where: no face was found", ""
     player = f'<{kind} controls playsinline src="{_inline(f"{kind}/mp4", clip)}"></{kind}>'
-    lost = "<small>Green: the face that was found; red: lost.</small>" if seen else ""
     return (
         f'<div class="answer"><header>{heading(prediction)}<small>{html.escape(name)}</small></header>'
         f'<section class="what"><h3>What</h3>{bars(prediction)}</section>'
-        f'<section class="where"><h3>{title}</h3>{player}{lost}</section>'
+        f'<section class="where"><h3>{title}</h3>{player}{key}</section>'
         f'<section class="when"><h3>When</h3>{_when(prediction)}</section></div>'
     )
 
@@ -82,7 +84,9 @@ def _when(prediction):
             if weights is not None:
                 keys[f"attention, {stream}"] = colour = f"var(--{stream})"
                 paths += _line(prediction.times[stream], 99 - 40 * weights / max(weights.max(), 1e-9), seconds, colour)
-    svg = f'<svg viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true">{paths}</svg>' if paths else ""
+    top = 0 if long or prediction.samples is not None else 57  # without a waveform, its place is not kept
+    box = f'viewBox="0 {top} 1000 {100 - top}" style="height:{1.5 * (100 - top):.0f}px"'
+    svg = f'<svg {box} preserveAspectRatio="none" aria-hidden="true">{paths}</svg>' if paths else ""
     listed = "".join(f'<span><i style="background:{colour}"></i>{name}</span>' for name, colour in keys.items())
     unit = "<span>Probability, 0 to 100 %, window by window</span>" if long else ""
     axis = "".join(f"<span>{round(share * seconds, 1):g} s</span>" for share in (0, 0.5, 1))

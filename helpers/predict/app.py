@@ -27,24 +27,29 @@ INTRODUCTION = f"""# What does this face and voice express?
 Drop a clip in which one person speaks, of up to {uploads.MOST_SECONDS} s and {uploads.MOST_BYTES >> 20} MB, record \
 one, or speak to the camera. It is processed on the machine that serves this page, and deleted when it is answered. """
 
-TRAINED = {
-    "": "What the model was trained on is not recorded.",
-    "synthetic": "The model was trained on drawn faces and synthesised voices; it knows nothing about people.",
-    "ravdess": "The model was trained on RAVDESS: acted emotions of 24 North American actors, who speak two sentences "
-    "in English in a studio.",
-}
-
 LIMITS = """**What this cannot do.** The model predicts how clips with such a face and such a voice were labelled in \
 its training; what a person feels it does not know. Other faces, ages, accents, languages, cameras and rooms were \
 not in its training, and it is more often wrong there than its accuracy says. Do not use it to decide anything about \
 anybody. In the European Union, inferring the emotions of people at work or in education is prohibited, except for \
 medical or safety reasons (Regulation (EU) 2024/1689, Article 5(1)(f))."""
 
+_TRAINED = {
+    "": "What the model was trained on is not recorded.",
+    "synthetic": "The model was trained on drawn faces and synthesised voices; it knows nothing about people.",
+    "ravdess": "The model was trained on RAVDESS: acted emotions of 24 North American actors, who speak two sentences "
+    "in English in a studio.",
+}
+
 # The line in the chart goes with the player's time.
 FOLLOW = """element.addEventListener('timeupdate', ({target}) => {
   const cursor = element.querySelector('.cursor');
   cursor.hidden = false; cursor.style.left = `${100 * target.currentTime / target.duration}%`;
 }, true);"""
+
+
+def trained(trained_on):
+    """A sentence on a Predictor's `trained_on`: "ravdess", "synthetic", a sentence, or "" where it was not recorded."""
+    return _TRAINED.get(trained_on, html.escape(trained_on))
 
 
 def answer(path, predictor):
@@ -126,8 +131,7 @@ def build(predictor, registry):
     # An upload that nobody asks about, from a page closed too early, is gone within the hour.
     about = {"title": "What does this face and voice express?", "delete_cache": (600, 3000)}
     with gradio.Blocks(**about, analytics_enabled=False) as page:
-        trained_on = getattr(predictor, "trained_on", "")
-        gradio.Markdown(INTRODUCTION + TRAINED.get(trained_on, html.escape(trained_on)))
+        gradio.Markdown(INTRODUCTION + trained(getattr(predictor, "trained_on", "")))
         with gradio.Tab("A file"):
             clip = gradio.File(label="A clip", file_count="single", height=150)
             shows = gradio.Button("Or try the example: a drawn face with a synthesised voice", size="sm")
@@ -139,8 +143,8 @@ def build(predictor, registry):
             gradio.HTML(live.HTML, js_on_load=live.SCRIPT, server_functions=[ask])
         shown = gradio.HTML(elem_id="answer", js_on_load=FOLLOW)
         gradio.Markdown(LIMITS)
-        now.select(lambda: "", None, shown, api_name=False, queue=False)
-        shows.click(example, None, shown, api_name=False, **options)
+        now.select(lambda: "", None, shown, api_visibility="private", queue=False)
+        shows.click(example, None, shown, api_visibility="private", **options)
         # The second output empties the component: its file is gone, and the next one can be dropped there.
         clip.upload(reply, clip, [shown, clip], api_name="answer", **options)
         take.stop_recording(reply, take, [shown, take], api_name="answer_recording", **options)
@@ -161,10 +165,7 @@ def serve(predictor, host="127.0.0.1", port=None, wait=True):
     # The reader's own fonts: no font server hears of who opens the page.
     theme = _gradio().themes.Default(primary_hue="teal", font=["system-ui", "sans-serif"], font_mono=["monospace"])
     private = {"share": False, "ssr_mode": False, "quiet": True, "prevent_thread_lock": True, "footer_links": []}
-    private |= {
-        "max_file_size": uploads.MOST_BYTES,
-        "app_kwargs": {"middleware": [Middleware(registry.watch)]},
-    }
+    private |= {"max_file_size": uploads.MOST_BYTES, "app_kwargs": {"middleware": [Middleware(registry.watch)]}}
     _, address, _ = page.launch(server_name=host, server_port=port, theme=theme, css_paths=markup.CSS, **private)
     print(f"Open {address} in a browser; Ctrl+C ends it.", flush=True)
     if wait:

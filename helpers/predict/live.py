@@ -1,10 +1,9 @@
-"""Live answers from the webcam: the browser keeps the last 3 s and asks about all of them, about once a second.
+"""Live answers from the webcam: the browser (live.js) keeps the last 3 s and asks about them about once a second.
 
 The server keeps nothing between two questions: no session has a state, and who leaves asks no more.
 """
 
 import base64
-import binascii
 import io
 import pathlib
 import tempfile
@@ -15,10 +14,10 @@ from helpers.data import mp4
 from helpers.data.exclusions import ClipError
 
 FPS = 7.5  # pictures a second, as the models see
-MOST_FRAMES, MOST_PIXELS, MOST_SECONDS, MOST_RATE = 40, 640 * 480, 5.0, 192_000
+MOST_FRAMES, MOST_PIXELS, MOST_SECONDS, RATES = 40, 640 * 480, 5.0, (8000, 96_000)
 
-HTML = """<div class="live"><div class="view"><video autoplay muted playsinline></video><div class="face" hidden></div>
-</div><div><button class="lg primary">Start</button> <small role="status">Speak to the camera: about once a
+HTML = """<div class="answer live"><div class="view"><video autoplay muted playsinline></video><div class="face" hidden>
+</div></div><div><button class="lg primary">Start</button> <small role="status">Speak to the camera: about once a
 second an answer to the last 3 s. Nothing of them is kept.</small><div class="told"></div></div></div>"""
 
 SCRIPT = pathlib.Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
@@ -28,18 +27,21 @@ def read(question):
     """The browser's question: {"frames": [{"time": s, "jpeg": base64}], "sound": base64 of int16, "rate": Hz}.
 
     Returns: (frames, times, samples, rate) as of `predict`.
-    Raises ClipError: it is something else, or more than MOST_FRAMES, MOST_PIXELS, MOST_SECONDS and MOST_RATE allow.
+    Raises ClipError: it is something else, or more than MOST_FRAMES, MOST_PIXELS and MOST_SECONDS allow.
     """
     try:
         sent, rate = question["frames"], int(question["rate"])
         times = np.array([frame["time"] for frame in sent], dtype=float)
         sound = base64.b64decode(question["sound"], validate=True)
         samples = np.frombuffer(sound, "<i2").astype(np.float32) / 32768
-        fits = 1 <= len(sent) <= MOST_FRAMES and 0 <= rate <= MOST_RATE and len(samples) <= MOST_SECONDS * rate
-        if not (fits and (np.diff(times) > 0).all() and times[-1] - times[0] <= MOST_SECONDS):
+        fits = 1 <= len(sent) <= MOST_FRAMES and len(samples) <= MOST_SECONDS * rate
+        fits &= times[-1] - times[0] <= MOST_SECONDS and (np.diff(times) > 0).all()
+        if not fits or (rate and not RATES[0] <= rate <= RATES[1]):
             raise ValueError("too much of it")
-        return [_picture(frame["jpeg"]) for frame in sent], times, samples if rate else None, rate
-    except (KeyError, TypeError, ValueError, OSError, binascii.Error) as error:
+        frames = [_picture(frame["jpeg"]) for frame in sent]
+        np.stack(frames)  # of one size
+        return frames, times, samples if rate else None, rate
+    except (LookupError, TypeError, ValueError, OSError) as error:
         raise ClipError("live: this is not what the page sends; load it again") from error
 
 

@@ -15,10 +15,12 @@ import psutil
 import pytest
 import requests
 import soundfile
+from test_live import asked as live_question
 
 from helpers.data import mp4, synthetic
 from helpers.predict import app
 from helpers.predict import predictor as predict
+from helpers.video import decoding
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +61,26 @@ def strange(tmp_path_factory):
     return {name: (path, words[name]) for name, path in made.items()}
 
 
-def test_an_answer_holds_its_video_and_its_figure_and_needs_no_file(predictor, clip, tmp_path, monkeypatch):
+def camera(folder):
+    """What Chromium's fake camera and microphone take: {"video": y4m, "audio": wav}, a drawn face that speaks."""
+    import av
+
+    clip, sound = synthetic.clip(folder / "camera.mp4", "happy", 4, seconds=4, fps=30), decoding.Sound()
+    with av.open(str(folder / "camera.y4m"), "w", format="yuv4mpegpipe") as out:
+        stream = out.add_stream("rawvideo", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for picture in decoding.decode(clip, sound=sound):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture.rgb(), format="rgb24")))
+        out.mux(stream.encode(None))
+    soundfile.write(folder / "camera.wav", sound.samples(), 48_000)
+    return {"video": folder / "camera.y4m", "audio": folder / "camera.wav"}
+
+
+def test_an_answer_holds_its_video_and_its_pictures_and_needs_no_file(predictor, clip, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     told = app.answer(clip, predictor)
     assert predictor.predict(clip).sentence in told
-    assert 'src="data:video/mp4;base64,' in told and 'src="data:image/png;base64,' in told
+    assert 'src="data:video/mp4;base64,' in told and 'src="data:image/jpeg;base64,' in told and "<svg" in told
     assert not list(tmp_path.iterdir())
 
 
@@ -88,6 +105,12 @@ def test_a_failure_of_ours_is_told_without_its_insides(clip, capsys):
     told = app.answer(clip, Broken())
     assert "new.mp4: something went wrong here" in told and "secret" not in told
     assert "a secret of the server" in capsys.readouterr().err
+
+
+def test_the_page_claims_no_training_that_the_model_does_not_record():
+    assert "RAVDESS" not in app.INTRODUCTION + app.LIMITS + app.trained("") + app.trained("synthetic")
+    assert "RAVDESS" in app.trained("ravdess") and "drawn faces" in app.trained("synthetic")
+    assert "not recorded" in app.trained("") and app.trained("On my <b>own</b> clips.").startswith("On my &lt;b")
 
 
 def test_without_a_model_it_says_what_to_do(tmp_path):
@@ -130,21 +153,25 @@ class TestThePage:
             process.wait(60)
 
     @pytest.fixture
-    def page(self, server):
+    def page(self, server, tmp_path, request):
+        """The page in a Chromium of its own, whose camera and microphone show a drawn face that speaks.
+
+        A parameter is the width in pixels and "light" or "dark".
+        """
         from playwright.sync_api import sync_playwright
 
-        fake = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--mute-audio")
+        width, scheme = getattr(request, "param", (1280, "light"))
+        fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--mute-audio"]
+        fake += [f"--use-file-for-fake-{kind}-capture={file}" for kind, file in camera(tmp_path).items()]
         with sync_playwright() as driver:
             browser = chromium.start(driver, *fake)
-            page = browser.new_page(viewport={"width": 1400, "height": 1300})
+            page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
             page.set_default_timeout(60_000)
             page.asked = []
             page.on("request", lambda request: page.asked.append(request.url))
             page.goto(server[0])
-            page.wait_for_selector("#answer")
+            page.wait_for_selector("#answer", state="attached")
             yield page
-            if os.environ.get("SCREENSHOTS"):
-                page.screenshot(path=pathlib.Path(os.environ["SCREENSHOTS"]) / "app.png", full_page=True)
             browser.close()
 
     @staticmethod
@@ -180,8 +207,72 @@ class TestThePage:
         page.wait_for_timeout(2500)
         page.get_by_label("stop recording").or_(page.get_by_text("Stop", exact=True)).first.click()
         page.wait_for_selector("#answer :is(.answer, .refusal)")
-        # The test picture has no face; the beep is a sound.
-        assert "answered from the audio alone" in page.locator("#answer").inner_text()
+        assert page.locator("#answer .bar").count() == 8 and page.locator("#answer video").count() == 1
+        assert not self.kept(server[2])
+
+    @pytest.mark.parametrize("page", [(375, "dark"), (768, "light"), (1280, "light")], indirect=True)
+    def test_the_example_fits_a_phone_and_follows_the_dark_theme(self, page, server):
+        page.get_by_text("a drawn face with a synthesised voice").click()
+        page.wait_for_selector("#answer .answer")
+        page.wait_for_function("document.querySelector('#answer video').readyState > 1")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing to scroll sideways"
+        width, scheme = page.viewport_size["width"], page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+        assert (page.locator(".what").bounding_box()["y"] == page.locator(".where").bounding_box()["y"]) == (
+            width > 375
+        )
+        ink = page.locator("#answer h2").evaluate("heading => getComputedStyle(heading).color")
+        assert (min(map(int, re.findall(r"\d+", ink)[:3])) > 150) == scheme, ink
+        if os.environ.get("SCREENSHOTS"):
+            page.screenshot(path=pathlib.Path(os.environ["SCREENSHOTS"]) / f"app-{width}.png", full_page=True)
+        assert not self.kept(server[2])
+
+    def test_the_live_tab_answers_until_it_is_left_and_nothing_is_kept(self, page, server):
+        page.get_by_role("tab", name="Live").click()
+        page.get_by_role("button", name="Start").click()
+        page.wait_for_selector(".live .bar")
+        delays = page.evaluate("""() => new Promise(done => {
+            const status = document.querySelector('.live [role=status]'), delays = [];
+            new MutationObserver(() => {
+                delays.push([performance.now() / 1000, parseFloat(status.textContent)]);
+                if (delays.length === 10) done(delays);
+            }).observe(status, {childList: true});
+        })""")
+        times, behind = zip(*delays)
+        print(f"{9 / (times[-1] - times[0]):.2f} answers a second, seconds behind: {behind}")
+        assert page.locator(".live .face").is_visible(), "the box lies over the picture"
+        asked = [url for url in page.asked if "component_server" in url]
+        page.get_by_role("tab", name="A file").click()
+        page.wait_for_function("document.querySelector('.live video').srcObject === null")
+        page.wait_for_timeout(2000)
+        assert len([url for url in page.asked if "component_server" in url]) <= len(asked) + 1, (
+            "who leaves asks no more"
+        )
+        assert not self.kept(server[2])
+
+    def test_two_who_speak_live_each_get_their_own_answer(self, server, tmp_path):
+        config = requests.get(f"{server[0]}/config", timeout=60).json()
+        number = next(part["id"] for part in config["components"] if "live" in part["props"].get("server_fns", []))
+        questions = [
+            live_question(synthetic.clip(tmp_path / f"{face}.mp4", "happy", 3, seconds=1.6, fps=30, face=face))
+            for face in (True, False)
+        ]
+
+        def ask(n):
+            question = {
+                "data": questions[n % 2],
+                "component_id": number,
+                "fn_name": "live",
+                "session_hash": f"s{n % 2}",
+            }
+            return requests.post(f"{server[0]}/gradio_api/component_server/", json=question, timeout=60).json()
+
+        with concurrent.futures.ThreadPoolExecutor(2) as two:
+            told = list(two.map(ask, range(8)))
+        answered = [
+            (n % 2, reply) for n, reply in enumerate(told) if "Another clip is being answered" not in reply["html"]
+        ]
+        assert {person for person, _ in answered} == {0, 1}
+        assert all(bool(reply["box"]) == (person == 0) for person, reply in answered)
         assert not self.kept(server[2])
 
     def test_a_path_of_the_servers_own_is_neither_read_nor_deleted(self, server, clip):
