@@ -8,18 +8,14 @@ import numpy as np
 
 from helpers.plots.predictions import FAINT
 
-CSS = pathlib.Path(__file__).with_name("answer.css")  # what its classes look like
+CSS = pathlib.Path(__file__).with_name("answer.css")  # what the classes look like
+SCRIPT = CSS.with_suffix(".js").read_text(encoding="utf-8")
 FACES, COLUMNS = 12, 400  # faces in a row; columns of a waveform
 _COLOURS = ("#4c9be8", "#f28e2b", "#3fae6a", "#e5575c", "#a98bd6", "#b07d62", "#e377c2", "#999999")
 
 
 def answer(prediction, name, clip):
-    """The answer to a clip: a <div> that needs no other file.
-
-    Args:
-        prediction, name: Prediction; the clip's name, shown and not obeyed.
-        clip: bytes of an mp4 of `playback.write(..., panels=False)`.
-    """
+    """The answer to a clip, its name and the bytes of `playback.write(…, panels=False)`: a <div> that needs no file."""
     kind, title, key = "video", "Where: the face", "<small>Green: the face that was found; red: lost.</small>"
     if prediction.faces is None:
         kind, title, key = "audio", "The audio", ""
@@ -52,15 +48,11 @@ def bars(prediction):
             f'<b class="mark {stream}" title="{stream} alone" style="left:{100 * values[name]:.1f}%"></b>'
             for stream, values in prediction.streams.items()
         )
-        best = " best" * (name == prediction.emotion)
+        best, share = " best" * (name == prediction.emotion), min(100 * value, 99.4)  # no answer is certain
         bar = f'<div class="bar{best}"><i style="width:{100 * value:.1f}%"></i>{marks}</div>'
-        rows += f'<span class="{best}">{html.escape(name)}</span>{bar}<span class="{best}">{_share(value)}</span>'
+        rows += f'<span class="{best}">{html.escape(name)}</span>{bar}<span class="{best}">{share:.0f} %</span>'
     keys = "".join(f'<span><b class="mark {stream}"></b> {stream} alone</span>' for stream in prediction.streams)
     return f'<div class="bars">{rows}</div><div class="key">{keys}</div>'
-
-
-def _share(probability):
-    return f"{100 * probability:.0f} %" if probability < 0.995 else "> 99 %"
 
 
 def _when(prediction):
@@ -68,7 +60,7 @@ def _when(prediction):
     seconds = prediction.timeline[-1].end
     if prediction.samples is not None:
         seconds = max(seconds, len(prediction.samples) / prediction.rate)
-    long, paths, keys = len(prediction.timeline) > 1, "", {}
+    long, keys = len(prediction.timeline) > 1, {}
     if long:
         paths = "".join(f'<path class="grid" d="M0 {y}H1000"/>' for y in (1, 50, 100))
         middles = [(part.start + part.end) / 2 for part in prediction.timeline]
@@ -78,15 +70,13 @@ def _when(prediction):
                 keys[html.escape(name)] = colour = _COLOURS[number % len(_COLOURS)]
                 paths += _line(middles, 100 - 99 * values, seconds, colour)
     else:
-        if prediction.samples is not None:
-            paths += _wave(prediction.samples, prediction.rate, seconds)
+        paths, height = ("", 98) if prediction.samples is None else (_wave(prediction, seconds), 40)
         for stream, weights in prediction.attention.items():
             if weights is not None:
                 keys[f"attention, {stream}"] = colour = f"var(--{stream})"
-                paths += _line(prediction.times[stream], 99 - 40 * weights / max(weights.max(), 1e-9), seconds, colour)
-    top = 0 if long or prediction.samples is not None else 57  # without a waveform, its place is not kept
-    box = f'viewBox="0 {top} 1000 {100 - top}" style="height:{1.5 * (100 - top):.0f}px"'
-    svg = f'<svg {box} preserveAspectRatio="none" aria-hidden="true">{paths}</svg>' if paths else ""
+                heights = height * weights / max(weights.max(), 1e-9)
+                paths += _line(prediction.times[stream], 99 - heights, seconds, colour)
+    svg = f'<svg viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true">{paths}</svg>' if paths else ""
     listed = "".join(f'<span><i style="background:{colour}"></i>{name}</span>' for name, colour in keys.items())
     unit = "<span>Probability, 0 to 100 %, window by window</span>" if long else ""
     axis = "".join(f"<span>{round(share * seconds, 1):g} s</span>" for share in (0, 0.5, 1))
@@ -108,12 +98,13 @@ def _faces(track, seconds):
     return f'<img alt="Faces the model sees" style="width:{width:.1f}%" src="{_inline("image/jpeg", picture)}">'
 
 
-def _wave(samples, rate, seconds):
-    """The envelope of a waveform, filled, in the upper half."""
-    pieces = np.array_split(np.abs(samples), min(COLUMNS, len(samples)))
-    peaks = 26 * np.array([piece.max() for piece in pieces]) / max(np.abs(samples).max(), 1e-6)
-    x = np.linspace(0, 1000 * len(samples) / rate / seconds, len(peaks))
-    points = [*zip(x, 28 - peaks), *zip(x[::-1], 28 + peaks[::-1])]
+def _wave(prediction, seconds):
+    """The envelope of the waveform, filled, in the upper half."""
+    samples = np.abs(prediction.samples)
+    peaks = [piece.max() for piece in np.array_split(samples, min(COLUMNS, len(samples)))]
+    peaks = 26 * np.array(peaks) / max(*peaks, 1e-6)
+    x = np.linspace(0, 1000 * len(samples) / prediction.rate / seconds, len(peaks))
+    points = zip([*x, *x[::-1]], [*(28 - peaks), *(28 + peaks[::-1])])
     return f'<path class="wave" d="M{" ".join(f"{x:.1f} {y:.1f}" for x, y in points)}Z"/>'
 
 

@@ -6,6 +6,7 @@ MODEL is a run's folder or an exported file. Nothing is kept after an answer, an
 """
 
 import argparse
+import contextlib
 import html
 import os
 import pathlib
@@ -33,37 +34,23 @@ not in its training, and it is more often wrong there than its accuracy says. Do
 anybody. In the European Union, inferring the emotions of people at work or in education is prohibited, except for \
 medical or safety reasons (Regulation (EU) 2024/1689, Article 5(1)(f))."""
 
-_TRAINED = {
+TRAINED = {  # a Predictor's trained_on; anything else is a sentence of its own
     "": "What the model was trained on is not recorded.",
     "synthetic": "The model was trained on drawn faces and synthesised voices; it knows nothing about people.",
     "ravdess": "The model was trained on RAVDESS: acted emotions of 24 North American actors, who speak two sentences "
     "in English in a studio.",
 }
 
-# The line in the chart goes with the player's time.
-FOLLOW = """element.addEventListener('timeupdate', ({target}) => {
-  const cursor = element.querySelector('.cursor');
-  cursor.hidden = false; cursor.style.left = `${100 * target.currentTime / target.duration}%`;
-}, true);"""
-
-
-def trained(trained_on):
-    """A sentence on a Predictor's `trained_on`: "ravdess", "synthetic", a sentence, or "" where it was not recorded."""
-    return _TRAINED.get(trained_on, html.escape(trained_on))
-
 
 def answer(path, predictor):
     """One clip's answer as HTML that holds everything it shows: no file of it is kept. A refusal is an answer too."""
     name = pathlib.PurePath(path).name
-
-    def told():
+    with _refusing(name) as reply, tempfile.TemporaryDirectory() as folder:
         uploads.check(path)
         prediction = predictor.predict(path)
-        with tempfile.TemporaryDirectory() as folder:
-            clip = playback.write(path, prediction, pathlib.Path(folder) / "answer.mp4", panels=False).read_bytes()
-        return markup.answer(prediction, name, clip)
-
-    return _or_refusal(told, name)
+        clip = playback.write(path, prediction, pathlib.Path(folder) / "answer.mp4", panels=False).read_bytes()
+        reply["html"] = markup.answer(prediction, name, clip)
+    return reply["html"]
 
 
 def answer_live(question, predictor):
@@ -71,32 +58,29 @@ def answer_live(question, predictor):
 
     Returns: {"html": what it shows, "box": the face's top, right, bottom, left as shares of the picture, or None}.
     """
-    box = None
-
-    def told():
-        nonlocal box
+    with _refusing("live") as reply:
         frames, *others = live.read(question)
         prediction = live.predict(predictor, frames, *others)
+        reply["html"] = markup.heading(prediction) + markup.bars(prediction)
         if prediction.faces is not None and prediction.faces.found[-1]:
             (top, right, bottom, left), (height, width, _) = prediction.faces.boxes[-1].tolist(), frames[0].shape
-            box = [top / height, 1 - right / width, 1 - bottom / height, left / width]
-        return markup.heading(prediction) + markup.bars(prediction)
-
-    return {"html": _or_refusal(told, "live"), "box": box}
+            reply["box"] = [top / height, 1 - right / width, 1 - bottom / height, left / width]
+    return reply
 
 
-def _or_refusal(told, name):
+@contextlib.contextmanager
+def _refusing(name):
+    """A reply to fill; where that fails, its HTML says why."""
+    reply, why = {"html": "", "box": None}, ""
     try:
-        return told()
+        yield reply
     except ClipError as error:
-        return _refusal(f"No answer. {error}")
+        why = f"No answer. {error}"
     except Exception:
         traceback.print_exc()
-        return _refusal(f"{name}: something went wrong here; the server's log has the details. Try another clip.")
-
-
-def _refusal(sentence):
-    return f'<div class="refusal" role="alert"><p>{html.escape(sentence)}</p></div>'
+        why = f"{name}: something went wrong here; the server's log has the details. Try another clip."
+    if why:
+        reply["html"] = f'<div class="refusal" role="alert"><p>{html.escape(why)}</p></div>'
 
 
 def build(predictor, registry):
@@ -107,23 +91,17 @@ def build(predictor, registry):
     def reply(upload):
         # A file component gives the file, a video component the file under its name.
         path = (upload.get("video") or upload).get("path") if isinstance(upload, dict) else None
-        try:
-            with turn, registry.lend(path) as clip:
-                return answer(clip, predictor), None
-        except ClipError as error:
-            return _refusal(f"No answer. {error}"), None
+        with _refusing("clip") as told, turn, registry.lend(path) as clip:
+            told["html"] = answer(clip, predictor)
+        return told["html"], None
 
     def example():
         with turn, tempfile.TemporaryDirectory() as folder:
             return answer(synthetic.clip(pathlib.Path(folder) / EXAMPLE, "happy", actor=4), predictor)
 
     def ask(question):
-        if not turn.acquire(timeout=1):
-            return {"html": _refusal("Another clip is being answered; wait a moment."), "box": None}
-        try:
+        with turn:
             return answer_live(question, predictor)
-        finally:
-            turn.release()
 
     ask.__name__ = "live"  # as the page's script calls it
     # Raw payloads: the registry, not Gradio, says which paths may be read.
@@ -131,7 +109,8 @@ def build(predictor, registry):
     # An upload that nobody asks about, from a page closed too early, is gone within the hour.
     about = {"title": "What does this face and voice express?", "delete_cache": (600, 3000)}
     with gradio.Blocks(**about, analytics_enabled=False) as page:
-        gradio.Markdown(INTRODUCTION + trained(getattr(predictor, "trained_on", "")))
+        trained_on = getattr(predictor, "trained_on", "")
+        gradio.Markdown(INTRODUCTION + TRAINED.get(trained_on, html.escape(trained_on)))
         with gradio.Tab("A file"):
             clip = gradio.File(label="A clip", file_count="single", height=150)
             shows = gradio.Button("Or try the example: a drawn face with a synthesised voice", size="sm")
@@ -141,7 +120,7 @@ def build(predictor, registry):
             take = gradio.Video(sources=["webcam"], include_audio=True, label="Record yourself", **camera)
         with gradio.Tab("Live") as now:
             gradio.HTML(live.HTML, js_on_load=live.SCRIPT, server_functions=[ask])
-        shown = gradio.HTML(elem_id="answer", js_on_load=FOLLOW)
+        shown = gradio.HTML(elem_id="answer", js_on_load=markup.SCRIPT)
         gradio.Markdown(LIMITS)
         now.select(lambda: "", None, shown, api_visibility="private", queue=False)
         shows.click(example, None, shown, api_visibility="private", **options)

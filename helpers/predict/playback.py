@@ -32,9 +32,8 @@ def write(path, prediction, out, *, panels=True):
     out.parent.mkdir(parents=True, exist_ok=True)
     pictures = size = None
     if panels or prediction.faces is not None:
-        blank = np.full((HEIGHT // 2, BLANK, 3), 245, dtype=np.uint8), 1.0
-        blanks = itertools.repeat(blank, max(1, round(seconds * rate)))
-        pictures = _boxed(blanks if prediction.faces is None else _frames(path, rate), prediction, rate)
+        blanks = itertools.repeat(np.full((HEIGHT // 2, BLANK, 3), 245, dtype=np.uint8), max(1, round(seconds * rate)))
+        pictures = blanks if prediction.faces is None else _boxed(path, prediction, rate)
         first = next(pictures)
         pictures, size = itertools.chain([first], pictures), first.shape[1::-1]
     if panels:
@@ -45,19 +44,14 @@ def write(path, prediction, out, *, panels=True):
     return out
 
 
-def _frames(path, rate):
-    """Yields (uint8 (HEIGHT, W, 3), scale) at a constant rate."""
-    for picture in decoding.resample_fps(path, rate):
+def _boxed(path, prediction, rate):
+    """Yields uint8 (HEIGHT, W, 3) at a constant rate, with the face's box."""
+    for number, picture in enumerate(decoding.resample_fps(path, rate)):
         height, width = picture.gray.shape
         scale = HEIGHT / height
-        yield decoding.resized(picture, (max(2, round(width * scale / 2) * 2), HEIGHT)), scale
-
-
-def _boxed(frames, prediction, rate):
-    for number, (picture, scale) in enumerate(frames):
-        picture = picture.copy()
-        _box(picture, prediction, number / rate, scale)
-        yield picture
+        frame = decoding.resized(picture, (max(2, round(width * scale / 2) * 2), HEIGHT))
+        _box(frame, prediction, number / rate, scale)
+        yield frame
 
 
 def _annotated(size, pictures, prediction, seconds, rate):
@@ -81,7 +75,7 @@ def _box(picture, prediction, time, scale):
     import cv2
 
     track = prediction.faces
-    if track is None or not track.found.any():
+    if not track.found.any():
         return
     nearest = int(np.abs(track.times - time).argmin())
     weights = prediction.attention.get("video")
