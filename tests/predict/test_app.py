@@ -132,7 +132,7 @@ class TestThePage:
             sys.executable,
             "-m",
             "helpers.predict.app",
-            small_runs[0] / "fusion",
+            os.environ.get("APP_MODEL", small_runs[0] / "fusion"),
             "--fold",
             "1",
             "--port",
@@ -222,7 +222,8 @@ class TestThePage:
         )
         ink = page.locator("#answer h2").evaluate("heading => getComputedStyle(heading).color")
         assert (min(map(int, re.findall(r"\d+", ink)[:3])) > 150) == scheme, ink
-        if os.environ.get("SCREENSHOTS"):
+        if os.environ.get("SCREENSHOTS"):  # docs/app.png is app-1280.png of APP_MODEL=runs/demo/fusion-actor
+            page.wait_for_timeout(2000)
             page.screenshot(path=pathlib.Path(os.environ["SCREENSHOTS"]) / f"app-{width}.png", full_page=True)
         assert not self.kept(server[2])
 
