@@ -3,7 +3,8 @@
 import numpy as np
 import threadpoolctl
 
-from helpers.audio import functionals, packaged_weights, speaker_encoder, speech, speech_encoder
+from helpers.audio import functionals, speaker_encoder, speech, speech_encoder
+from helpers.data import packaged_weights
 from helpers.data.exclusions import ClipError
 
 # What a row is made of, the best first; a front can be used where its packages are installed.

@@ -8,7 +8,8 @@ import functools
 
 import numpy as np
 
-from helpers.audio import mel, packaged_weights
+from helpers.audio import mel
+from helpers.data import packaged_weights
 
 REQUIREMENT = "Resemblyzer==0.1.4"
 RATE, BANDS = mel.RATE, 40

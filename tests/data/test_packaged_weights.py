@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from helpers.audio import packaged_weights
+from helpers.data import packaged_weights
 
 
 @pytest.fixture
