@@ -40,6 +40,7 @@ from helpers import runtime
 from helpers.beyond import action_units
 from helpers.config import VideoConfig
 from helpers.data import images, ravdess
+from helpers.predict import pooled
 from helpers.video import faces, landmark_classifier, landmarks
 from helpers.video.face_detector import Follower, detect
 from helpers.video.landmark_classifier import RIGID, SHAPES, SIGNALS, UNITS
@@ -163,7 +164,7 @@ def _tall(face):
 
 
 def _clips(paths):
-    seen = [landmarks.track(path) for path in paths]
+    seen = [landmarks.track(path, pooled.VIDEO) for path in paths]
     return [path.stem[3:] for path in paths], [(f.points[f.found], f.blendshapes[f.found]) for f in seen]
 
 

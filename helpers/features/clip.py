@@ -9,7 +9,7 @@ from helpers import config
 from helpers.audio import descriptors, speech
 from helpers.config import AudioConfig, VideoConfig
 from helpers.data.exclusions import ClipError, Unreadable
-from helpers.video import backbone, decoding, faces
+from helpers.video import backbone, decoding, faces, landmarks
 
 BLOCK = 16  # faces that go through VGG16 together, always as many: a backend compiles anew for another number
 
@@ -22,6 +22,7 @@ class Preprocessing:
     audio: AudioConfig | None = None
     vgg16: str = ""  # identity of VGG16's weights as `backbone.find_weights` gives it; "" where it was not recorded
     assumed: bool = False  # True where nothing was recorded, and the thesis' preprocessing is taken
+    pretrained: bool = False  # landmarks in place of embeddings, and frames of samples in place of MFCC
 
     @classmethod
     def of(cls, stored):
@@ -50,13 +51,14 @@ class ClipFeatures:
 
     name: str  # the file's
     preprocessing: Preprocessing
-    features: dict  # {"video": float32 (Tv, 512), "audio": float32 (Ta, F), 13 MFCC by default}
+    features: dict  # {"video": float32 (Tv, 512), "audio": float32 (Ta, F), 13 MFCC by default}; as Preprocessing says
     times: dict  # {modality: float32 (T,)}, seconds from its first frame; of audio, the middle of each frame
     seconds: dict  # {modality: its duration}
     missing: dict  # {modality: why it cannot be used}
     faces: faces.FaceTrack | None  # also where no face was found
     samples: np.ndarray | None  # float32 (n,), mono
     rate: int | None  # Hz
+    memo: dict = dataclasses.field(default_factory=dict)  # for models that share what they compute of a window
 
 
 def find_vgg16(preprocessing):
@@ -89,13 +91,14 @@ def read(path, preprocessing, base=None):
     """
     name = pathlib.Path(path).name
     paths = {stream: path for stream in ("video", "audio") if getattr(preprocessing, stream)}
-    made, errors = extract(paths, preprocessing.video, preprocessing.audio)
+    made, errors = extract(paths, preprocessing.video, preprocessing.audio, pretrained=preprocessing.pretrained)
     missing = {stream: error.reason for stream, error in errors.items()}
     if len(missing) == len(paths):
         raise ClipError(f"{name}: {'; '.join(missing.values())}")
     features, times, seconds, track, samples, rate = {}, {}, {}, made.get("video"), None, None
     if track and "video" not in missing:
-        features["video"], times["video"] = _embed(track.frames, base), track.times
+        features["video"] = track.steps if preprocessing.pretrained else _embed(track.frames, base)
+        times["video"] = track.times
         seconds["video"] = float(track.times[-1]) + 1 / preprocessing.video.fps
     if "audio" in made:
         features["audio"], times["audio"], samples, rate = made["audio"]
@@ -103,12 +106,12 @@ def read(path, preprocessing, base=None):
     return ClipFeatures(name, preprocessing, features, times, seconds, missing, track, samples, rate)
 
 
-def extract(paths, video, audio, threads=0):
+def extract(paths, video, audio, threads=0, pretrained=False):
     """Decodes a clip's files once and makes the faces and the audio features, or says why that cannot be.
 
     Args:
         paths: {"video": path, "audio": path}, or one of them; one file for both is decoded in one pass.
-        video, audio, threads: VideoConfig, AudioConfig, and as in `decoding.decode`.
+        video, audio, threads, pretrained: VideoConfig, AudioConfig, as in `decoding.decode`, as in Preprocessing.
     Returns:
         (made, errors): {"video": FaceTrack, "audio": (features, times, samples, rate)}, and {modality: ClipError}. A
         track without any face is in both. Whatever goes wrong while a clip is read is its ClipError, never raised.
@@ -119,12 +122,12 @@ def extract(paths, video, audio, threads=0):
         name = pathlib.Path(path).name
         try:
             if stream == "video":
-                made["video"] = faces.track(path, video, sound, threads)
+                made["video"] = (landmarks if pretrained else faces).track(path, video, sound, threads)
                 if not made["video"].found.any():
                     raise ClipError(f"{name}: no face in any of its {len(made['video'].found)} frames")
             else:
                 samples, rate = speech.load(path, audio, sound)
-                made["audio"] = *descriptors.features(samples, rate, audio), samples, rate
+                made["audio"] = *(framed if pretrained else descriptors.features)(samples, rate, audio), samples, rate
         except Exception as error:
             if not isinstance(error, ClipError):
                 error = Unreadable(f"{name}: {type(error).__name__}: {error}".rstrip())
@@ -132,6 +135,13 @@ def extract(paths, video, audio, threads=0):
         if "video" not in made:
             sound = None  # interrupted, it holds only a part of the sound
     return made, errors
+
+
+def framed(samples, rate, config):
+    """Cuts samples (n,) into frames: (float32 (T, hop_length), float32 (T,), the middle of each in seconds)."""
+    count = len(samples) // config.hop_length
+    times = (np.arange(count, dtype=np.float32) + 0.5) * config.hop_length / rate
+    return samples[: count * config.hop_length].reshape(count, -1), times
 
 
 def _embed(frames, base):

@@ -4,17 +4,13 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    [
-        "app",
-        "exporting",
-        "fold_ensemble",
-        "live",
-        "playback",
-        "prediction",
-        "predictor",
-        "recorder",
-        "uploads",
-        "windows",
-    ],
-    {"predictor": ["Predictor"], "prediction": ["Prediction"], "exporting": ["export"], "app": ["serve"]},
+    submodules=["app", "exporting", "fold_ensemble", "live", "onnx_file", "playback", "pooled"]
+    + ["prediction", "predictor", "recorder", "uploads", "windows"],
+    submod_attrs={
+        "predictor": ["Predictor"],
+        "prediction": ["Prediction"],
+        "exporting": ["export"],
+        "pooled": ["pretrained"],
+        "app": ["serve"],
+    },
 )

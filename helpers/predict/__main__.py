@@ -1,4 +1,4 @@
-"""python -m helpers.predict MODEL CLIP…: see helpers.predict.predictor."""
+"""python -m helpers.predict CLIP…: see helpers.predict.predictor."""
 
 import sys
 

@@ -1,8 +1,9 @@
 """A page for your own clips: drop one or record one, see what the model predicts and where its attention lay.
 
-    python -m helpers.predict.app MODEL [--fold N] [--host 127.0.0.1] [--port N]
+    python -m helpers.predict.app [MODEL] [--fold N] [--host 127.0.0.1] [--port N]
 
-MODEL is a run's folder or an exported file. Nothing is kept after an answer, and no other host is contacted.
+MODEL is a run's folder or an exported file, by default the pretrained model. Nothing is kept after an answer, and no
+other host is contacted.
 """
 
 import argparse
@@ -34,7 +35,7 @@ not in its training, and it is more often wrong there than its accuracy says. Do
 anybody. In the European Union, inferring the emotions of people at work or in education is prohibited, except for \
 medical or safety reasons (Regulation (EU) 2024/1689, Article 5(1)(f))."""
 
-TRAINED = {  # a Predictor's trained_on; anything else is a sentence of its own
+TRAINED = {  # a Predictor's trained_on
     "": "What the model was trained on is not recorded.",
     "synthetic": "The model was trained on drawn faces and synthesised voices; it knows nothing about people.",
     "ravdess": "The model was trained on RAVDESS: acted emotions of 24 North American actors, who speak two sentences "
@@ -109,8 +110,8 @@ def build(predictor, registry):
     # An upload that nobody asks about, from a page closed too early, is gone within the hour.
     about = {"title": "What does this face and voice express?", "delete_cache": (600, 3000)}
     with gradio.Blocks(**about, analytics_enabled=False) as page:
-        trained_on = getattr(predictor, "trained_on", "")
-        gradio.Markdown(INTRODUCTION + TRAINED.get(trained_on, html.escape(trained_on)))
+        trained_on = predictor.trained_on
+        gradio.Markdown(INTRODUCTION + TRAINED.get(trained_on, f"The model was trained on {html.escape(trained_on)}."))
         with gradio.Tab("A file"):
             clip = gradio.File(label="A clip", file_count="single", height=150)
             shows = gradio.Button("Or try the example: a drawn face with a synthesised voice", size="sm")
@@ -164,7 +165,7 @@ def _gradio():
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", help="a run's folder, such as runs/demo/fusion, or an exported file")
+    parser.add_argument("model", nargs="?", help="a run's folder or an exported file; by default the pretrained model")
     parser.add_argument("--fold", type=int, help="of a folder: the fold whose model answers; by default all together")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; by default this machine alone")
     parser.add_argument("--port", type=int, help="by default the first free one from 7860 on")
@@ -172,9 +173,9 @@ def main(arguments=None):
     with tempfile.TemporaryDirectory(prefix="clips-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # read when Gradio is imported
         try:
-            predictor = predict.Predictor.load(chosen.model, chosen.fold)
+            predictor = predict.by_name(chosen.model, chosen.fold)
         except (FileNotFoundError, ValueError) as error:
-            raise SystemExit(f"{error}\nTrain a model first, such as with `make demo`.") from error
+            raise SystemExit(str(error)) from error
         serve(predictor, chosen.host, chosen.port)
 
 

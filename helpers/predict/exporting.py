@@ -25,13 +25,14 @@ from helpers.config import SubsystemConfig
 from helpers.data import ravdess, zip_members
 from helpers.evaluation import calibration
 from helpers.features import clip
-from helpers.predict import fold_ensemble, onnx_file
+from helpers.predict import fold_ensemble, onnx_file, pooled
 from helpers.training import cross_validation
 
 LIMIT = 80 << 20  # bytes of the file
 _UNPACKED, _TEXT, _MEMBERS = 2 * LIMIT, 1 << 20, 5000  # at most: bytes of all members, bytes of a JSON, members
 _MEMBER = re.compile(  # earlier versions could pack VGG16, which is not read
     r"bundle\.json|preprocessing\.json|MODEL_CARD\.md|vgg16/\d{1,3}\.npy|vgg16\.weights"
+    r"|(?:face|audio/[a-z]{1,20})/[a-z_]{1,20}\.npy"  # the pretrained model's
     r"|(?:video|audio|fusion)/(?:config\.json|summary\.json|fold_[1-9]\d?(?:/\d{1,3}\.npy|\.weights))"
 )
 # What a configuration from an unknown source may ask of this machine: from, to.
@@ -143,8 +144,13 @@ def _check_members(members):
 
 def _models(archive):
     about = json.loads(archive.read("bundle.json"))
-    if about["format"] not in (1, 2):
-        raise ValueError(f"its format is {about['format']!r}, and this version of the suite reads 1 and 2")
+    if about["format"] not in (1, 2, 3):
+        raise ValueError(
+            f"its format is {about['format']!r}, and this version of the suite reads 1 to 3: update the suite"
+        )
+    if about["format"] == 3:
+        members = [name for name in archive.namelist() if name.endswith(".npy")]
+        return pooled.models(about, {name[:-4]: _finite(_array(archive.read(name), name), name) for name in members})
     stored = config.renamed(json.loads(archive.read("preprocessing.json")))
     for part in (stored.get("video") or {}, stored.get("audio") or {}):
         for name, value in part.items():
@@ -201,10 +207,14 @@ def _arrays(archive, folder, shapes, half):
             at += size * kind.itemsize
         if at != len(data):
             raise ValueError(f"{folder}.weights has another size than bundle.json says")
-    arrays = [array.astype(np.float32) for array in arrays]
-    if not all(np.isfinite(array).all() for array in arrays):
-        raise ValueError(f"{folder}: its weights are not all numbers")
-    return arrays
+    return [_finite(array, folder) for array in arrays]
+
+
+def _finite(array, name):
+    """As float32. Raises ValueError: some of it is no number."""
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: its weights are not all numbers")
+    return array.astype(np.float32)
 
 
 def _array(content, name):

@@ -13,6 +13,7 @@ from helpers import config
 from helpers.config import AudioConfig, VideoConfig
 from helpers.evaluation import calibration
 from helpers.features.clip import Preprocessing
+from helpers.predict import windows
 from helpers.training import cross_validation
 
 DEFAULT_THRESHOLD = 0.5  # where there are no predictions to take one from
@@ -45,6 +46,16 @@ class FoldEnsemble:
         from helpers.models import subsystems
 
         return subsystems.attention_of(self.network)
+
+    def answers(self, clip, parts):
+        """`answer` for windows of a clip: (float64 (n, C), {modality: list of n arrays (T,)})."""
+        rows, attention = [], {}
+        for inputs, count in windows.batches(clip, parts, self.streams):
+            probabilities, weights = self.answer(inputs)
+            rows += list(probabilities[:count])
+            for stream, curves in weights.items():
+                attention.setdefault(stream, []).extend(curves[:count])
+        return rows, attention
 
     def answer(self, inputs):
         """The mean of the folds' answers to {"video": (n, Tv, D), "video_length": (n,), …}, each at its temperature.

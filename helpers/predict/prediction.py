@@ -6,6 +6,7 @@ import numpy as np
 
 from helpers.video.faces import FaceTrack
 
+DRAWN_CLIP = "A drawn face and a synthesised voice: a model trained on people says nothing about them."
 DRAWN_FACES = "Trained on drawn faces: this says nothing about a person."  # the first warning, on other clips
 
 
@@ -60,6 +61,8 @@ def warnings_about(clip, chosen, asked):
     if None in chosen:
         left_out = f"{chosen.count(None)} of {len(chosen)} windows are left out"
         warnings.append(f"{left_out}: no face, digital silence, or past the end of the video or the audio.")
+    if clip.faces is not None and clip.faces.others:
+        warnings.append("There is more than one face: the largest is followed.")
     if "video" in clip.features and clip.faces.found.mean() < 0.5:
         warnings.append(f"A face was found in only {clip.faces.found.sum()} of {len(clip.faces.found)} frames.")
     return warnings

@@ -1,9 +1,10 @@
 """Predicts the emotion of one clip: how confident, where the attention lay, and what each modality alone predicts.
 
-    python -m helpers.predict MODEL CLIP … [--fold N] [--json]
+    python -m helpers.predict CLIP … [--model FILE_OR_DIR] [--fold N] [--json]
 
-MODEL is a run's folder or an exported file. Prints a line a clip; with --json an object a line: clip, emotion,
-confident, probabilities, streams, timeline, warnings. A clip that cannot be answered is named, and the rest go on.
+The pretrained model answers, unless --model names a run's folder or an exported file. Prints a line a clip; with --json
+an object a line: clip, emotion, confident, probabilities, streams, timeline, warnings. A clip that cannot be answered
+is named, and the rest go on.
 """
 
 import argparse
@@ -18,8 +19,8 @@ from helpers.audio import descriptors
 from helpers.data import mp4
 from helpers.data.exclusions import ClipError
 from helpers.features import clip as clip_features
-from helpers.predict import exporting, fold_ensemble, windows
-from helpers.predict.prediction import DRAWN_FACES, Part, Prediction, warnings_about
+from helpers.predict import exporting, fold_ensemble, pooled, windows
+from helpers.predict.prediction import DRAWN_CLIP, DRAWN_FACES, Part, Prediction, warnings_about
 from helpers.video import backbone, face_detector
 
 
@@ -40,14 +41,15 @@ class Predictor:
         first = next(iter(models.values()))
         self.classes, self.trained_on = tuple(first.settings["classes"]), first.summary.get("trained_on", "")
         self.warnings, self._base = list(warnings), None
-        if preprocessing.video:
+        if preprocessing.video and not preprocessing.pretrained:
             source, warning = clip_features.find_vgg16(preprocessing)
             self._base = backbone.vgg16(source, preprocessing.video.size)
             self.warnings += [warning] if warning else []
         for kind, model in models.items():
             if model.temperature is None:
                 self.warnings.append(f"The {kind} model's probabilities are not calibrated: that takes two folds.")
-        self._warm_up()
+        if not preprocessing.pretrained:
+            self._warm_up()
 
     @classmethod
     def load(cls, path, fold=None, *, threshold=None):
@@ -95,7 +97,8 @@ class Predictor:
         parts = windows.cut(clip)
         answers = {kind: self._answers(model, clip, parts) for kind, model in self.models.items()}
         chosen = [next((kind for kind in self.models if n in answers[kind][0]), None) for n in range(len(parts))]
-        drawn = self.trained_on == "synthetic" and not mp4.is_synthetic(path)
+        drawn, person = mp4.is_synthetic(path), self.trained_on not in ("", "synthetic")
+        notes = [DRAWN_CLIP] * (drawn and person) + [DRAWN_FACES] * (self.trained_on == "synthetic" and not drawn)
         answered = [n for n, kind in enumerate(chosen) if kind]
         if not answered:
             why = "; ".join(clip.missing.values()) or "no window of it has both a face and a sound"
@@ -117,20 +120,14 @@ class Predictor:
             samples=clip.samples,
             rate=clip.rate,
             timeline=[Part(parts[n].start, parts[n].end, self._named(row)) for n, row in zip(answered, timeline)],
-            warnings=[DRAWN_FACES] * drawn + self.warnings + warnings_about(clip, chosen, next(iter(self.models))),
+            warnings=notes + self.warnings + warnings_about(clip, chosen, next(iter(self.models))),
         )
 
     def _answers(self, model, clip, parts):
         """({window's number: (C,)}, {modality: {number: (T,)}}) of the windows that have the model's modalities."""
         able = [n for n, part in enumerate(parts) if all(stream in part.steps for stream in model.streams)]
-        probabilities, attention, at = {}, {}, 0
-        for inputs, count in windows.batches(clip, [parts[n] for n in able], model.streams):
-            rows, weights = model.answer(inputs)
-            numbers, at = able[at : at + count], at + count
-            probabilities |= dict(zip(numbers, rows))
-            for stream, curves in weights.items():
-                attention.setdefault(stream, {}).update(zip(numbers, curves))
-        return probabilities, attention
+        rows, attention = model.answers(clip, [parts[n] for n in able])
+        return dict(zip(able, rows)), {stream: dict(zip(able, curves)) for stream, curves in attention.items()}
 
     def _attention(self, clip, parts, answers, chosen, stream):
         rows = {n: answers[kind][1].get(stream, {}).get(n) for n, kind in enumerate(chosen) if kind}
@@ -141,16 +138,21 @@ class Predictor:
         return dict(zip(self.classes, probabilities.tolist()))
 
 
+def by_name(model, fold=None):
+    """The Predictor of a folder or file, as of `Predictor.load`; the pretrained one where the name is empty."""
+    return Predictor.load(model, fold) if model else pooled.pretrained()
+
+
 def main(arguments=None):
     """The command line. Returns the number of clips without an answer."""
     parser = argparse.ArgumentParser("python -m helpers.predict", description=__doc__.splitlines()[0])
-    parser.add_argument("model", help="a run's folder, such as runs/demo/fusion, or an exported file")
     parser.add_argument("clips", nargs="+", metavar="clip")
+    parser.add_argument("--model", help="a run's folder or an exported file; by default the pretrained model")
     parser.add_argument("--fold", type=int, help="of a folder: the fold whose model answers; by default all together")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     chosen = parser.parse_args(arguments)
     try:
-        predictor = Predictor.load(chosen.model, chosen.fold)
+        predictor = by_name(chosen.model, chosen.fold)
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from error
     failed = 0

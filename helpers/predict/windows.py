@@ -8,6 +8,7 @@ from helpers.audio import speech
 
 WHOLE = 5.5  # s: up to here a clip is answered in one piece, as in training; RAVDESS' longest has 5.3 s
 LENGTH, HOP = 3.0, 1.0  # s: of a window, and from one to the next
+LONG = 20.0  # s: in longer clips the pretrained model, which listens to each window anew, has windows twice as far apart
 AT_ONCE = 16  # windows that go through a network together, always as many: another number is compiled anew
 
 
@@ -31,7 +32,8 @@ def cut(clip):
     if longest <= WHOLE:
         return [Window(0.0, longest, {stream: slice(0, len(steps)) for stream, steps in clip.features.items()})]
     parts = []
-    for start in np.linspace(0, longest - LENGTH, 1 + int(np.ceil((longest - LENGTH) / HOP - 0.05))).tolist():
+    hop = 2 * HOP if clip.preprocessing.pretrained and longest > LONG else HOP
+    for start in np.linspace(0, longest - LENGTH, 1 + int(np.ceil((longest - LENGTH) / hop - 0.05))).tolist():
         lasting = [stream for stream, seconds in clip.seconds.items() if seconds >= start + LENGTH / 2]
         steps = {stream: {"video": _frames, "audio": _mfcc}[stream](clip, start) for stream in lasting}
         parts.append(Window(start, start + LENGTH, {stream: part for stream, part in steps.items() if part}))

@@ -1,0 +1,118 @@
+"""The pretrained model: a classifier of a face's landmarks and one of a voice, their answers pooled.
+
+Both are linear, fitted on real people by benchmarks/pretrain.py, and need no training framework. `pretrained/` holds
+them in one file, with a card and a licence of their own.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from helpers import runtime
+from helpers.audio import embedding
+from helpers.config import AudioConfig, VideoConfig
+from helpers.data.packaged_weights import PackageMissing
+from helpers.features.clip import Preprocessing
+from helpers.models.linear import LinearClassifier
+from helpers.video import landmarks
+from helpers.video.landmark_classifier import LandmarkClassifier
+
+FILE = runtime.PROJECT / "pretrained" / "model.zip"
+DOUBT = 0.1  # that a part answers about something else than this face or this voice
+VIDEO = VideoConfig(fps=5.0)  # landmarks take more time than 48 × 48 faces, and their statistics need fewer of them
+AUDIO = AudioConfig(n_fft=960, hop_length=960)  # the sound in frames of 20 ms, side by side
+
+
+def pretrained(path=FILE, *, threshold=None):
+    """Loads the Predictor that answers real people; without a download, whatever Keras' backend.
+
+    Where one of the packages that carry other people's networks is missing, a simpler part answers, or none, and the
+    warnings say so.
+
+    Args:
+        path, threshold: the file, by default the suite's own; as of `Predictor.load`.
+    Raises FileNotFoundError, ValueError: no such file; damaged, or made by a newer version of the suite.
+    """
+    from helpers.predict.predictor import Predictor
+
+    if not path.is_file():
+        raise FileNotFoundError(f"no pretrained model at {path}: fetch the suite again, or name a model of your own")
+    return Predictor.load(path, threshold=threshold)
+
+
+@dataclasses.dataclass(frozen=True)
+class PooledClassifiers:
+    """A model of one modality, or of two whose probabilities are multiplied (logarithmic pooling)."""
+
+    parts: dict  # {modality: function of a window's steps, as in ClipFeatures.features, to probabilities (C,)}
+    settings: dict  # the emotions' names
+    summary: dict  # what it was trained on
+    threshold: float  # as FoldEnsemble's
+    temperature: float = 1.0  # each part is calibrated by itself
+
+    @property
+    def streams(self):
+        """The modalities it needs."""
+        return tuple(self.parts)
+
+    def answers(self, clip, windows):
+        """Answers some windows of a ClipFeatures: (list of float64 (C,), {}), there being no attention."""
+        return [self._answer(clip, window) for window in windows], {}
+
+    def _answer(self, clip, window):
+        rows = []
+        for stream, classify in self.parts.items():
+            key = stream, window.start
+            if key not in clip.memo:
+                clip.memo[key] = classify(clip.features[stream][window.steps[stream]])
+            rows.append(clip.memo[key])
+        return pool(rows)
+
+
+def pool(rows, doubt=DOUBT):
+    """Multiplies probabilities, each mixed with equal ones: no part can rule out what the others see.
+
+    Args:
+        rows, doubt: list of (…, C), one alone stays as it is; the share of the equal probabilities.
+    Returns: (…, C), with the sum 1.
+    """
+    if len(rows) == 1:
+        return rows[0]
+    product = np.prod([(1 - doubt) * row + doubt / row.shape[-1] for row in map(np.asarray, rows)], axis=0)
+    return product / product.sum(axis=-1, keepdims=True)
+
+
+def models(about, arrays):
+    """Builds the models of a file of format 3.
+
+    Args:
+        about: classes, trained_on, and thresholds: {front of `embedding.FRONTS`: {"fusion", "video", "audio": float}}.
+        arrays: {"face/<field>", "audio/<front>/<field>": array}, of a LandmarkClassifier and of LinearClassifiers.
+    Returns: (models, preprocessing, warnings), as `fold_ensemble.load_with_subsystems`.
+    Raises ValueError, LookupError, TypeError: something is missing, or does not fit the rest.
+    """
+    front, reason = embedding.available()
+    warnings = [f"A simpler model hears the voice: {reason}."] if reason else []
+    names, limits = about["classes"], about["thresholds"][front]
+    if not isinstance(names, list) or len(names) < 2 or not all(isinstance(name, str) for name in names):
+        raise ValueError("its classes are no list of names")
+    if set(limits) != {"fusion", "video", "audio"} or not all(0 <= limit <= 1 for limit in limits.values()):
+        raise ValueError(f"its thresholds are {limits}")
+    voice = LinearClassifier.of(arrays, f"audio/{front}")
+    face = LandmarkClassifier(**{name[5:]: array for name, array in arrays.items() if name.startswith("face/")})
+    face_shape = face.probabilities(np.random.default_rng(0).random((2, landmarks.POINTS, 3)), np.zeros((2, 52))).shape
+    if face_shape != (len(names),) or voice.probabilities(voice.mean[None]).shape != (1, len(names)):
+        raise ValueError(f"its classifiers do not tell {len(names)} emotions apart")
+    parts = {"audio": lambda steps: voice.probabilities(embedding.row(steps.ravel(), AUDIO.rate, front)[None])[0]}
+    try:
+        landmarks.load()
+        parts = {"video": lambda steps: face.probabilities(*landmarks.of_steps(steps))} | parts
+    except PackageMissing as error:
+        warnings.append(f"The face is not looked at: {error}.")
+    given = {"settings": {"classes": names}, "summary": {"trained_on": str(about["trained_on"])}}
+    asked = ("fusion", "video", "audio") if len(parts) > 1 else parts
+    made = {
+        kind: PooledClassifiers(parts if kind == "fusion" else {kind: parts[kind]}, threshold=limits[kind], **given)
+        for kind in asked
+    }
+    return made, Preprocessing(VIDEO if "video" in parts else None, AUDIO, pretrained=True), warnings
