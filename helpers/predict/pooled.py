@@ -1,4 +1,4 @@
-"""The pretrained model: a classifier of a face's landmarks and one of a voice, their answers pooled.
+"""The pretrained model: a classifier of a face's landmarks and one of the sound, their answers pooled.
 
 Both are linear, fitted on real people by benchmarks/pretrain.py, and need no training framework. `pretrained/` holds
 them in one file, with a card and a licence of their own.
@@ -92,7 +92,7 @@ def models(about, arrays):
     Raises ValueError, LookupError, TypeError: something is missing, or does not fit the rest.
     """
     front, reason = embedding.available()
-    warnings = [f"A simpler model hears the voice: {reason}."] if reason else []
+    warnings = [f"A simpler audio model answers: {reason}."] if reason else []
     names, limits = about["classes"], about["thresholds"][front]
     if not isinstance(names, list) or len(names) < 2 or not all(isinstance(name, str) for name in names):
         raise ValueError("its classes are no list of names")
@@ -108,7 +108,7 @@ def models(about, arrays):
         landmarks.load()
         parts = {"video": lambda steps: face.probabilities(*landmarks.of_steps(steps))} | parts
     except PackageMissing as error:
-        warnings.append(f"The face is not looked at: {error}.")
+        warnings.append(f"The video is not used: {error}.")
     given = {"settings": {"classes": names}, "summary": {"trained_on": str(about["trained_on"])}}
     asked = ("fusion", "video", "audio") if len(parts) > 1 else parts
     made = {

@@ -287,7 +287,7 @@ def header(shape):
         ("audio/fold_1/2.npy", array(lambda a: a.T), "other shapes than its configuration"),
         ("audio/fold_1/2.npy", array(lambda a: a.astype("<f8")), "other numbers"),
         ("audio/fold_1/2.npy", lambda content: content[:40], "changed since"),
-        ("bundle.json", edit(lambda about: about.update(format=3)), "its format is 3"),
+        ("bundle.json", edit(lambda about: about.update(format=4)), "its format is 4"),
         ("bundle.json", edit(lambda about: about.update(asked="video")), "it lacks 'video'"),
         ("bundle.json", edit(lambda about: about["models"]["audio"].update(temperature=0)), "temperature is 0"),
         ("bundle.json", edit(lambda about: about["models"]["audio"].update(threshold=7)), "a threshold of 7"),

@@ -118,7 +118,7 @@ def test_a_model_trained_on_synthetic_clips_says_first_that_it_knows_nothing_abo
     for path in (other, tmp_path / "voice.wav"):
         assert fusion.predict(path).warnings[0] == DRAWN_FACES
     assert lone.predict(other).warnings == [DRAWN_FACES, *lone.warnings]
-    assert predict.main([str(runs / "audio"), str(other), str(clip)]) == 0
+    assert predict.main(["--model", str(runs / "audio"), str(other), str(clip)]) == 0
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 3 and said[1].strip() == "Trained on drawn faces: this says nothing about a person."
 
@@ -321,11 +321,12 @@ def test_folders_and_folds_that_are_not_there_are_refused(runs, tmp_path):
 
 
 def test_the_command_prints_a_line_a_clip_and_names_what_cannot_be_answered(runs, clip, tmp_path, capsys, monkeypatch):
+    model = ["--model", str(runs / "audio")]
     (tmp_path / "text.mp4").write_text("no clip")
-    assert predict.main([str(runs / "audio"), "--fold", "1", str(tmp_path / "text.mp4"), str(clip)]) == 1
+    assert predict.main([*model, "--fold", "1", str(tmp_path / "text.mp4"), str(clip)]) == 1
     said = capsys.readouterr()
     assert said.out.startswith(f"{clip}: ") and "%" in said.out and "text.mp4: no sound could be read" in said.err
-    assert predict.main([str(runs / "audio"), "--json", str(clip)]) == 0
+    assert predict.main([*model, "--json", str(clip)]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["clip"] == str(clip) and sum(found["probabilities"].values()) == pytest.approx(1)
     assert len(found["timeline"]) == 1 and found["emotion"] in found["probabilities"]
@@ -337,8 +338,8 @@ def test_the_command_prints_a_line_a_clip_and_names_what_cannot_be_answered(runs
         return answer(self, path)
 
     monkeypatch.setattr(predict.Predictor, "predict", faulty)
-    assert predict.main([str(runs / "audio"), "strange.mp4", str(clip)]) == 1
+    assert predict.main([*model, "strange.mp4", str(clip)]) == 1
     said = capsys.readouterr()
     assert said.err.startswith("strange.mp4: KeyError: ") and said.out.startswith(f"{clip}: ")
     with pytest.raises(SystemExit, match="no exported model"):
-        predict.main([str(tmp_path / "nothing.zip"), str(clip)])
+        predict.main([str(clip), "--model", str(tmp_path / "nothing.zip")])

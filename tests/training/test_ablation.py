@@ -52,6 +52,7 @@ def test_every_row_is_tested_on_the_same_clips_fold_by_fold(finished):
     assert clips[0] == clips[1]
 
 
+@pytest.mark.slow
 def test_a_row_added_later_trains_alone(finished, tmp_path):
     run(tmp_path, ROWS[:1])
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/fold_*/*")}

@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 
 from helpers.config import FusionConfig, SubsystemConfig, TrainConfig
+from helpers.data import datasets
+from helpers.features import building
 from helpers.features.feature_set import FeatureSet
 from helpers.training import checks, cross_validation, fold
 
@@ -132,6 +134,7 @@ def test_half_a_fold_of_a_killed_run_is_trained_anew(finished, copied):
     alike(run(copied).predictions, finished.predictions)
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_its_second_fold_goes_on_and_ends_as_if_undisturbed(tmp_path):
     """A real process, killed as hard as can be as soon as its first fold is on disk."""
     code = f"import test_cross_validation as t; t.run(t.pathlib.Path({str(tmp_path / 'audio')!r}), train=t.LONG)"
@@ -216,7 +219,7 @@ def test_the_step_of_a_cosine_schedule_falls_to_nothing_over_all_epochs(tmp_path
     assert not cosine.predictions.p_calm.equals(constant.predictions.p_calm)
 
 
-@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("precision", ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)])
 def test_in_mixed_precision_the_network_is_half_and_the_softmax_single(precision, tmp_path):
     train = TrainConfig(epochs=12, batch_size=16, learning_rate=0.01, precision=precision)
     result = run(tmp_path / "audio", train=train, max_folds=1)
@@ -425,9 +428,11 @@ def test_loading_gives_back_what_was_run(finished):
     assert cross_validation.load(finished.out).summary() == finished.summary()
 
 
-def test_fusion_needs_both_streams_and_neither_alone_can_do_it(feature_set, tmp_path):
+@pytest.mark.slow
+def test_fusion_needs_both_streams_and_neither_alone_can_do_it(tmp_path):
     """The synthetic clips' promise, and the smoke test of the whole chain: fusion ≥ 0.9, each stream near one half."""
-    train = TrainConfig(epochs=16, batch_size=16, learning_rate=3e-3)
+    train = TrainConfig(epochs=8, batch_size=16, learning_rate=3e-3)
+    feature_set = building.build(datasets.load("synthetic", tmp_path / "clips"), tmp_path / "cache", progress=False)
     small = {"video": SubsystemConfig.video(units=64), "audio": SubsystemConfig.audio(layers=1, units=64)}
     average = {}
     for model in ("video", "audio", "fusion"):
@@ -448,10 +453,8 @@ def test_the_step_rises_then_falls_along_a_cosine():
     assert optimiser.global_clipnorm == 1.0 and optimiser.weight_decay == 0.1
 
 
-@pytest.mark.parametrize(
-    "knobs", [{"label_smoothing": 0.1}, {"mixup": 0.3}, {"time_mask_width": 2, "tempo_perturbation": 0.1}]
-)
-def test_with_softened_mixed_or_masked_clips_it_still_learns_and_validates(tmp_path, knobs):
-    train = TrainConfig(epochs=12, batch_size=16, learning_rate=0.02, validation=0.25, **knobs)
+def test_with_softened_mixed_and_masked_clips_it_still_learns_and_validates(tmp_path):
+    changes = {"label_smoothing": 0.1, "mixup": 0.3, "time_mask_width": 2, "tempo_perturbation": 0.1}
+    train = TrainConfig(epochs=12, batch_size=16, learning_rate=0.02, validation=0.25, **changes)
     result = run(tmp_path / "audio", train=train)
     assert result.summary()["accuracy"] > 0.8 and result.history.val_accuracy.notna().all()

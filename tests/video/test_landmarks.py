@@ -116,7 +116,7 @@ def test_a_mirrored_face_does_on_its_left_what_the_face_does_on_its_right(stills
     _, mirrored = landmarks.find(np.ascontiguousarray(frame[:, ::-1]), (top, width - left, bottom, width - right))
     swap = {"Left": "Right", "Right": "Left"}
     other = [landmarks.NAMES.index(re.sub("Left|Right", lambda side: swap[side[0]], n)) for n in landmarks.NAMES]
-    assert np.abs(mirrored - shapes[other]).max() < 0.1
+    assert np.abs(mirrored - shapes[other]).max() < 0.2
 
 
 @needs_model
