@@ -130,3 +130,70 @@ def test_the_map_to_action_units_holds_for_people_it_never_met(monkeypatch):
     assert used[:, still].tolist() == [True, False, False, False]
     assert used[:, moving].tolist() == [False, True, True, True]
     assert {name for names in study.MEANING.values() for name in names} <= set(study.SIGNALS)
+
+
+@pytest.fixture(scope="module")
+def pretrain_face():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(PROJECT / "benchmarks"))
+        yield importlib.import_module("pretrain_face")
+
+
+def test_a_face_training_stopped_goes_on_where_it_was_and_batch_normalisation_folds_away(pretrain_face, tmp_path):
+    import keras
+
+    small = {"widths": (8,), "blocks": (1,), "batch_size": 16, "average": 0.5, "learning_rate": 0.02}
+    config, path, rows = pretrain_face.Config(**small, epochs=5, precision="float32"), tmp_path / "face.npz", []
+    rng, label = np.random.default_rng(0), np.arange(96) % 2
+    stripes = 120 * (np.arange(48) // 4 % 2)  # across, or upright
+    gray = (rng.integers(0, 60, (96, 48, 48)) + np.where(label[:, None, None], stripes, stripes[:, None])).astype("u1")
+    valid = gray[64:], label[64:]
+
+    def stop(row):
+        rows.append(row)
+        if row["epoch"] == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pretrain_face.train(gray[:64], label[:64], path, config, valid, stop)
+    assert not path.exists()
+    model = pretrain_face.train(gray[:64], label[:64], path, config, valid, rows.append)
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 3, 4, 5]
+    assert rows[2]["loss"] == pytest.approx(rows[3]["loss"], abs=1e-3), "the third epoch is trained as before"
+    assert rows[-1]["valid_accuracy"] > 0.9
+    assert not path.with_suffix(".resume.npz").exists()
+
+    arrays = pretrain_face.folded(path)
+    assert [*arrays][:4] == ["stem/kernel", "stem/bias", "stage1_block1_a/kernel", "stage1_block1_a/bias"]
+    assert arrays["emotion/kernel"].shape == (8, 7) and {a.dtype for a in arrays.values()} == {np.dtype(np.float16)}
+    names = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert len(arrays) == 2 * len(names) + 2
+    for name in names:
+        kernel, bias = (arrays[f"{name}/{part}"].astype(np.float32) for part in ("kernel", "bias"))
+        inputs = rng.normal(size=(1, 6, 6, kernel.shape[2])).astype(np.float32)
+        separate = model.get_layer(f"{name}_bn")(model.get_layer(name)(inputs), training=False)
+        at_once = keras.ops.conv(inputs, kernel, model.get_layer(name).strides, "same") + bias
+        assert np.allclose(separate, at_once, atol=0.02), name
+    with pytest.raises(ValueError, match="another network"):
+        pretrain_face.load(path)
+
+
+def test_augmented_faces_keep_shape_type_and_place_and_depend_on_the_seed_alone(pretrain_face):
+    dot = np.zeros((200, 48, 48), dtype=np.uint8)
+    dot[:, 22:26, 22:26] = 255
+    first, again, other = (pretrain_face.augment(dot, np.random.default_rng(seed), 40) for seed in (0, 0, 1))
+    assert first.shape == (200, 40, 40) and first.dtype == np.uint8
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    places = [np.unravel_index(image.argmax(), image.shape) for image in first if (image > 150).sum() < 60]
+    distance = np.abs(np.array(places) - 19.5).max(axis=1)
+    assert len(places) > 100 and np.percentile(distance, 95) <= 8, "4 px, and what scale and the dot's own size add"
+
+
+def test_near_duplicates_are_left_out_together(pretrain_face):
+    gray = np.random.default_rng(0).integers(0, 256, (100, 48, 48)).astype(np.uint8)
+    gray[1], gray[2] = gray[0] // 2 + 20, gray[0][:, ::-1]
+    group = pretrain_face.near_duplicates(gray)
+    assert group[:3].tolist() == [0, 0, 0] and len(np.unique(group)) == 98
+    left_out, groups = pretrain_face.held_out(np.concatenate([gray] * 2))
+    assert np.array_equal(left_out[:100], left_out[100:]) and groups == 98
+    assert 0.08 < left_out.mean() <= 0.1
