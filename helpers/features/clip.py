@@ -97,7 +97,7 @@ def read(path, preprocessing, base=None):
         raise ClipError(f"{name}: {'; '.join(missing.values())}")
     features, times, seconds, track, samples, rate = {}, {}, {}, made.get("video"), None, None
     if track and "video" not in missing:
-        features["video"] = track.steps if preprocessing.pretrained else _embed(track.frames, base)
+        features["video"] = track.blendshapes if preprocessing.pretrained else _embed(track.frames, base)
         times["video"] = track.times
         seconds["video"] = float(track.times[-1]) + 1 / preprocessing.video.fps
     if "audio" in made:

@@ -32,7 +32,7 @@ LIMIT = 80 << 20  # bytes of the file
 _UNPACKED, _TEXT, _MEMBERS = 2 * LIMIT, 1 << 20, 5000  # at most: bytes of all members, bytes of a JSON, members
 _MEMBER = re.compile(  # earlier versions could pack VGG16, which is not read
     r"bundle\.json|preprocessing\.json|MODEL_CARD\.md|vgg16/\d{1,3}\.npy|vgg16\.weights"
-    r"|(?:face|audio/[a-z]{1,20})/[a-z_]{1,20}\.npy"  # the pretrained model's
+    r"|(?:face|audio/[a-z]{1,20}|expression/[a-z\d_]{1,30})/[a-z_]{1,20}\.npy"  # the pretrained model's
     r"|(?:video|audio|fusion)/(?:config\.json|summary\.json|fold_[1-9]\d?(?:/\d{1,3}\.npy|\.weights))"
 )
 # What a configuration from an unknown source may ask of this machine: from, to.

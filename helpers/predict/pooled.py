@@ -7,6 +7,7 @@ them in one file, with a card and a licence of their own.
 import dataclasses
 
 import numpy as np
+from scipy.special import softmax
 
 from helpers import runtime
 from helpers.audio import embedding
@@ -14,7 +15,7 @@ from helpers.config import AudioConfig, VideoConfig
 from helpers.data.packaged_weights import PackageMissing
 from helpers.features.clip import Preprocessing
 from helpers.models.linear import LinearClassifier
-from helpers.video import landmarks
+from helpers.video import expression, landmarks
 from helpers.video.landmark_classifier import LandmarkClassifier
 
 FILE = runtime.PROJECT / "pretrained" / "model.zip"
@@ -44,7 +45,7 @@ def pretrained(path=FILE, *, threshold=None):
 class PooledClassifiers:
     """A model of one modality, or of two whose probabilities are multiplied (logarithmic pooling)."""
 
-    parts: dict  # {modality: function of a window's steps, as in ClipFeatures.features, to probabilities (C,)}
+    parts: dict  # {modality: function of a ClipFeatures and a slice of its steps to probabilities (C,)}
     settings: dict  # the emotions' names
     summary: dict  # what it was trained on
     threshold: float  # as FoldEnsemble's
@@ -64,9 +65,29 @@ class PooledClassifiers:
         for stream, classify in self.parts.items():
             key = stream, window.start
             if key not in clip.memo:
-                clip.memo[key] = classify(clip.features[stream][window.steps[stream]])
+                clip.memo[key] = classify(clip, window.steps[stream])
             rows.append(clip.memo[key])
         return pool(rows)
+
+
+@dataclasses.dataclass(frozen=True)
+class FaceClassifier:
+    """The emotion by a face's landmarks, and by the expression of single frames with a smaller weight."""
+
+    landmarks: LandmarkClassifier
+    network: dict  # as of `expression.logits`
+    classes: list
+    weight: float  # of the expressions' log-probabilities
+    temperature: float
+
+    def probabilities(self, points, blendshapes, frames):
+        """float64 (C,) of frames (T, 478, 3), (T, 52), (T, 48, 48, 3), all with a face."""
+        by_landmarks = self.landmarks.probabilities(points, blendshapes)
+        return self.combine(by_landmarks, expression.evidence(frames, self.network, self.classes))
+
+    def combine(self, by_landmarks, evidence):
+        """Probabilities (…, C), and mean log-probabilities (…, C), to probabilities."""
+        return softmax((np.log(by_landmarks + 1e-9) + self.weight * evidence) / self.temperature, axis=-1)
 
 
 def pool(rows, doubt=DOUBT):
@@ -86,8 +107,10 @@ def models(about, arrays):
     """Builds the models of a file of format 3.
 
     Args:
-        about: classes, trained_on, and thresholds: {front of `embedding.FRONTS`: {"fusion", "video", "audio": float}}.
-        arrays: {"face/<field>", "audio/<front>/<field>": array}, of a LandmarkClassifier and of LinearClassifiers.
+        about: classes, trained_on, expression: FaceClassifier's weight and temperature, and thresholds: {front of
+            `embedding.FRONTS`: {"fusion", "video", "audio": float}}.
+        arrays: {"face/<field>", "audio/<front>/<field>", "expression/<layer>/<name>": array}, of a LandmarkClassifier,
+            of LinearClassifiers, and of the network in helpers.video.expression.
     Returns: (models, preprocessing, warnings), as `fold_ensemble.load_with_subsystems`.
     Raises ValueError, LookupError, TypeError: something is missing, or does not fit the rest.
     """
@@ -99,14 +122,27 @@ def models(about, arrays):
     if set(limits) != {"fusion", "video", "audio"} or not all(0 <= limit <= 1 for limit in limits.values()):
         raise ValueError(f"its thresholds are {limits}")
     voice = LinearClassifier.of(arrays, f"audio/{front}")
-    face = LandmarkClassifier(**{name[5:]: array for name, array in arrays.items() if name.startswith("face/")})
-    face_shape = face.probabilities(np.random.default_rng(0).random((2, landmarks.POINTS, 3)), np.zeros((2, 52))).shape
-    if face_shape != (len(names),) or voice.probabilities(voice.mean[None]).shape != (1, len(names)):
+    stored = {
+        part: {name.removeprefix(part): array for name, array in arrays.items() if name.startswith(part)}
+        for part in ("face/", "expression/")
+    }
+    face = FaceClassifier(LandmarkClassifier(**stored["face/"]), stored["expression/"], names, **about["expression"])
+    noise = np.random.default_rng(0).random((2, landmarks.POINTS, 3)), np.zeros((2, 52)), np.zeros((2, 48, 48, 3))
+    shapes = face.probabilities(*noise).shape, voice.probabilities(voice.mean[None])[0].shape
+    if set(shapes) != {(len(names),)}:
         raise ValueError(f"its classifiers do not tell {len(names)} emotions apart")
-    parts = {"audio": lambda steps: voice.probabilities(embedding.row(steps.ravel(), AUDIO.rate, front)[None])[0]}
+
+    def by_voice(clip, steps):
+        return voice.probabilities(embedding.row(clip.features["audio"][steps].ravel(), AUDIO.rate, front)[None])[0]
+
+    def by_face(clip, steps):
+        track, seen = clip.faces, clip.faces.found[steps]
+        return face.probabilities(*(of[steps][seen] for of in (track.points, track.blendshapes, track.frames)))
+
+    parts = {"audio": by_voice}
     try:
         landmarks.load()
-        parts = {"video": lambda steps: face.probabilities(*landmarks.of_steps(steps))} | parts
+        parts = {"video": by_face} | parts
     except PackageMissing as error:
         warnings.append(f"The video is not used: {error}.")
     given = {"settings": {"classes": names}, "summary": {"trained_on": str(about["trained_on"])}}

@@ -8,9 +8,7 @@ from helpers.audio import speech
 
 WHOLE = 5.5  # s: up to here a clip is answered in one piece, as in training; RAVDESS' longest has 5.3 s
 LENGTH, HOP = 3.0, 1.0  # s: of a window, and from one to the next
-LONG = (
-    20.0  # s: in longer clips the pretrained model, which listens to each window anew, has windows twice as far apart
-)
+LONG = 20.0  # s: in longer clips the pretrained model, which hears each window anew, has windows twice as far apart
 AT_ONCE = 16  # windows that go through a network together, always as many: another number is compiled anew
 
 

@@ -4,7 +4,8 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["backbone", "decoding", "face_detector", "faces", "fine_tuning", "landmark_classifier", "landmarks"],
+    submodules=["backbone", "decoding", "expression", "face_detector", "faces", "fine_tuning"]
+    + ["landmark_classifier", "landmarks"],
     submod_attrs={
         "faces": ["FaceTrack", "kept_frames", "largest_face", "track"],
         "backbone": ["embed", "find_weights", "vgg16"],

@@ -51,11 +51,6 @@ class LandmarkTrack(faces.FaceTrack):
     points: np.ndarray  # float32 (T, 478, 3), x y z in pixels of the clip's frame, z away from the camera
     blendshapes: np.ndarray  # float32 (T, 52), how far each of NAMES is moved, 0 to 1
 
-    @property
-    def steps(self):
-        """Points and blendshapes of each frame as one row: float32 (T, 1486); see `of_steps`."""
-        return np.concatenate([self.points.reshape(len(self.points), -1), self.blendshapes], axis=1)
-
 
 def track(path, config=None, sound=None, threads=0):
     """Follows the largest face through a clip, with its landmarks.
@@ -74,11 +69,6 @@ def track(path, config=None, sound=None, threads=0):
     made = faces.track(path, config, sound, threads, watch)
     points, blendshapes = map(np.stack, zip(*seen[1:]))
     return LandmarkTrack(**vars(made), points=points, blendshapes=blendshapes)
-
-
-def of_steps(steps):
-    """(points, blendshapes) of rows as LandmarkTrack.steps."""
-    return steps[:, : 3 * POINTS].reshape(-1, POINTS, 3), steps[:, 3 * POINTS :]
 
 
 def find(frame, box, last=None):

@@ -114,7 +114,7 @@ def test_the_page_claims_no_training_that_the_model_does_not_record():
 
 
 def test_without_a_model_it_says_what_to_do(tmp_path):
-    with pytest.raises(SystemExit, match="no exported model .*: leave the name out for the pretrained one"):
+    with pytest.raises(SystemExit, match=r"no exported model .*: leave the name out for the pretrained one"):
         app.main([str(tmp_path / "nothing")])
 
 

@@ -82,11 +82,16 @@ def test_it_answers_from_both_from_each_alone_and_with_more_than_one_window(pred
 
 @needs_weights
 def test_the_command_line_answers_with_it_and_imports_no_training_framework(clip, tmp_path):
-    blocked = "import sys, helpers; sys.modules |= dict.fromkeys(('tensorflow', 'jax', 'torch', 'keras', 'librosa'))"
-    code = f"{blocked}; from helpers.predict import predictor; sys.exit(predictor.main([{str(clip)!r}, 'missing.mp4']))"
+    code = (
+        "import sys; from helpers.predict import predictor; status = predictor.main(sys.argv[1:]);"
+        "print(sorted({'tensorflow', 'jax', 'torch', 'keras', 'librosa'} & set(sys.modules))); sys.exit(status)"
+    )
     environment = {**os.environ, "PYTHONPATH": str(runtime.PROJECT)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", code, clip, "missing.mp4"], capture_output=True, text=True, env=environment, cwd=tmp_path
+    )
     assert f"{clip}: " in done.stdout and "%" in done.stdout, done.stderr + done.stdout
+    assert done.stdout.splitlines()[-1] == "[]", "what it imported of them"
     assert done.returncode == 1 and "missing.mp4" in done.stderr
 
 
