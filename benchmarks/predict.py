@@ -1,20 +1,24 @@
 """How long does a prediction take? Prints one JSON line.
 
-    python benchmarks/predict.py MODEL CLIPS [--fold N] [--rounds 3]
+    python benchmarks/predict.py CLIPS [--model FILE_OR_DIR] [--fold N] [--rounds 3]
 
-MODEL is a run's folder or an exported file; CLIPS a folder of real clips. Each is predicted once a round after the
-model was loaded; then all of them, joined and repeated to 60 s, as one long clip.
+CLIPS is a folder of real clips, MODEL a run's folder or an exported file, by default the pretrained model. Each clip is
+predicted once a round after the model was loaded; then all of them, joined and repeated to 60 s, as one long clip.
+"cold" are the CPU seconds of the command line's answer to one clip.
 """
 
 import argparse
 import json
 import pathlib
+import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 
 from helpers import runtime
-from helpers.predict.predictor import Predictor
+from helpers.predict.predictor import by_name
 from helpers.video import decoding
 
 
@@ -25,15 +29,16 @@ def timed(work, *arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model")
     parser.add_argument("clips", type=pathlib.Path)
+    parser.add_argument("--model")
     parser.add_argument("--fold", type=int)
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
-    import keras
-
-    clips = sorted(chosen.clips.rglob("*.mp4"))
-    predictor, loading = timed(Predictor.load, chosen.model, chosen.fold)
+    clips = sorted(chosen.clips.rglob("01-*.mp4")) or sorted(chosen.clips.rglob("*.mp4"))
+    command = [sys.executable, "-m", "helpers.predict", clips[0]] + (["--model", chosen.model] if chosen.model else [])
+    subprocess.run(command, check=True, capture_output=True)
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    predictor, loading = timed(by_name, chosen.model, chosen.fold)
     first = timed(predictor.predict, clips[0])[1]
     seconds = [timed(predictor.predict, clip)[1] for _ in range(chosen.rounds) for clip in clips]
     with tempfile.TemporaryDirectory() as folder:
@@ -43,10 +48,11 @@ def main():
         answer, long_seconds = timed(predictor.predict, long)
     result = {
         "benchmark": "predict",
-        "backend": keras.backend.backend(),
+        "model": chosen.model or "pretrained",
+        "backend": runtime.choose_backend(),
         "cores": runtime.workers(),
         "clips": len(clips),
-        "folds": len(next(iter(predictor.models.values())).folds),
+        "cold_cpu_seconds": round(spent.ru_utime + spent.ru_stime, 2),
         "load_seconds": round(loading, 2),
         "first_seconds": round(first, 3),
         "seconds": round(statistics.median(seconds), 3),

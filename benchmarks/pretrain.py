@@ -72,8 +72,7 @@ packages named above, which `make setup` installs, and are read as data.
 RAVDESS (Livingstone & Russo 2018, doi 10.1371/journal.pone.0196391): all 1440 recordings of speech, and OpenFace's
 mean action units of the 1440 clips (Luna-Jiménez et al. 2022). The map from landmarks to action units: 71 takes of two
 actors, one neutral still of each of the 24, and 3,340 stills of FER2013. The network of expressions: 25,838 stills of
-FER2013 (Goodfellow et al. 2013); with each image and its mirror image it gets 66.3 % of
-PublicTest right, in seven classes.
+FER2013 (Goodfellow et al. 2013); of PublicTest it gets 66.3 % right, in seven classes, with the mirror images.
 
 ## How good it is
 
@@ -85,8 +84,9 @@ line were fitted without the actor; those in this folder are fitted on everybody
 {table}
 
 The audio alone on all 1440 recordings, in speaker-independent folds (`luna2022`): 77.3 % (72.4 to 82.3 over actors).
-The lines of the table rest on two people: take the intervals seriously. How the video's classifier learns, and
-the weight of 0.3, were chosen with actor 5's takes in view, and its temperature is fitted on them.
+The lines of the table rest on two people: take the intervals seriously. How the video's classifier learns, and the
+weight of 0.3, were chosen with actor 5's takes in view, and its temperature is fitted on them. It also knows how large
+the errors of the actor's action units are, though not the action units. A new face gets less than these lines.
 
 ## Limits
 
