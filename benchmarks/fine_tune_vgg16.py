@@ -2,10 +2,10 @@
 
     python benchmarks/fine_tune_vgg16.py FER2013 VGG16.h5 OUT.weights.h5 --cache FOLDER [--epochs 6] [--result JSON]
 
-As fer2013.py, for 28,709 images on a few cores: the output of blocks 1 to 3 for each image and its mirror image lies in
-half precision in the cache (1.2 GB), the blocks above are trained in bfloat16 with mixup, and both parts go on where
-they were stopped. The same tenth of the Training images as in pretrain_face.py is left out and watched; PublicTest is
-looked at once, at the end. EMOTION_VGG16_WEIGHTS may name OUT afterwards.
+As fer2013.py, for four times its images on a few cores: the output of blocks 1 to 3 for each image and its mirror image
+lies in half precision in the cache (1.2 GB), the blocks above are trained in bfloat16 with mixup, and both parts go on
+where they were stopped. The same tenth of the Training images as in pretrain_face.py is left out and watched, and
+PublicTest is looked at once, at the end. EMOTION_VGG16_WEIGHTS may name OUT afterwards.
 """
 
 import argparse
