@@ -42,7 +42,7 @@ EMOTIONS = ravdess.EMOTIONS
 WEIGHT = 0.3  # of the expressions of single frames beside the landmarks
 COLUMNS = [f"p_{name}" for name in EMOTIONS]
 MODELS = ("video", "audio", "fusion")
-TRAINED_ON = "RAVDESS: the voices and the action units of 24 actors, the faces of two; and FER2013's faces"
+TRAINED_ON = "RAVDESS (the voices and action units of 24 actors, the faces of two) and the faces of FER2013"
 TABLES = {
     "clips": "eleven audio-video clips of two actors; the actor in no training data",
     "takes": "60 takes of actor 5, faces of 48 × 48 px; the actor in no training data",

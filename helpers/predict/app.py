@@ -98,7 +98,7 @@ def build(predictor, registry):
 
     def example():
         with turn, tempfile.TemporaryDirectory() as folder:
-            return answer(synthetic.clip(pathlib.Path(folder) / EXAMPLE, "happy", actor=4), predictor)
+            return answer(synthetic.clip(pathlib.Path(folder) / EXAMPLE, "calm", actor=3), predictor)
 
     def ask(question):
         with turn:

@@ -128,16 +128,8 @@ class TestThePage:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        words = [
-            sys.executable,
-            "-m",
-            "helpers.predict.app",
-            os.environ.get("APP_MODEL", small_runs[0] / "fusion"),
-            "--fold",
-            "1",
-            "--port",
-            str(port),
-        ]
+        model = [os.environ["APP_MODEL"]] if "APP_MODEL" in os.environ else [small_runs[0] / "fusion", "--fold", "1"]
+        words = [sys.executable, "-m", "helpers.predict.app", *model, "--port", str(port)]
         log, address = folder / "log.txt", f"http://127.0.0.1:{port}"
         (folder / "tmp").mkdir()
         with log.open("w") as file:
@@ -222,7 +214,7 @@ class TestThePage:
         )
         ink = page.locator("#answer h2").evaluate("heading => getComputedStyle(heading).color")
         assert (min(map(int, re.findall(r"\d+", ink)[:3])) > 150) == scheme, ink
-        if os.environ.get("SCREENSHOTS"):  # docs/app.png is app-1280.png of APP_MODEL=runs/demo/fusion-actor
+        if os.environ.get("SCREENSHOTS"):  # docs/app.png is app-1280.png of APP_MODEL=pretrained/model.zip
             page.wait_for_timeout(2000)
             page.screenshot(path=pathlib.Path(os.environ["SCREENSHOTS"]) / f"app-{width}.png", full_page=True)
         assert not self.kept(server[2])
