@@ -145,7 +145,8 @@ def test_killed_at_any_point_it_goes_on_and_ends_the_same(server, undisturbed, a
     server.rate = None
     built = building.build(datasets.load("ravdess"), "cache", **QUIET)
     assert built.fingerprint() == undisturbed.fingerprint() and not media(tmp_path)
-    assert server.sent <= least(archives) + 4 * 16_384, "only what was on the line at a kill comes twice"
+    # A process that is behind leaves what its socket holds unread when it is killed: 128 kB by Linux' default.
+    assert server.sent <= least(archives) + 4 * 131_072, "only what was on the line at a kill comes twice"
 
 
 def test_an_archive_that_cannot_be_had_is_named_and_the_clips_made_so_far_are_kept(server, undisturbed):
