@@ -50,7 +50,7 @@ app: setup
 	@$(BIN)/python -m helpers.predict.app $(if $(MODEL),"$(MODEL)") $(if $(PORT),--port $(PORT))
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" -n 3 --dist loadfile
 
 # Every test, those that take minutes too.
 test-all: setup

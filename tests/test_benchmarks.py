@@ -139,6 +139,7 @@ def pretrain_face():
         yield importlib.import_module("pretrain_face")
 
 
+@pytest.mark.slow
 def test_a_face_training_stopped_goes_on_where_it_was_and_batch_normalisation_folds_away(pretrain_face, tmp_path):
     import keras
 

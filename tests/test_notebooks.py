@@ -263,6 +263,7 @@ def test_changing_gru_units_keeps_the_mfcc_and_trains_anew(in_order, one_take):
     assert units == {True: 6, False: 8}, "the new folds in place, the old ones kept beside them"
 
 
+@pytest.mark.slow
 def test_notebook_01_runs_alone_in_an_empty_folder(one_take, cache, feature_set, tmp_path):
     """Clips and cache are lent, since making them is tested elsewhere."""
     (tmp_path / "data").mkdir()

@@ -44,6 +44,7 @@ def test_a_backend_that_was_asked_for_is_kept():
     assert said.startswith("jax ") and "on jax (set by KERAS_BACKEND)" in said
 
 
+@pytest.mark.slow
 def test_the_backend_of_keras_own_file_is_said_before_keras_is_imported_and_after(tmp_path):
     (tmp_path / "keras.json").write_text('{"backend": "jax"}')
     code = (

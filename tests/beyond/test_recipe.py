@@ -63,6 +63,7 @@ def test_the_headline_names_models_and_leaves_out_what_was_not_trained():
     assert table.loc["face: action units, SVM", "luna2022, accuracy"] == "60.27"
 
 
+@pytest.mark.slow
 def test_the_full_model_is_trained_exported_and_answers_a_clip(clips, tmp_path):
     row = recipe.ablation()["full model"]
     network = dataclasses.replace(row.network, units=4, convolution=4, fc_units=4)

@@ -72,7 +72,8 @@ def edit(change):
     return apply
 
 
-@pytest.mark.parametrize("backend", [pytest.param("tensorflow", marks=pytest.mark.slow), "jax"])
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_an_exported_file_answers_the_same_elsewhere_with_either_backend(backend, packed, clip, small_runs, tmp_path):
     shutil.copy(packed, tmp_path / "model.zip")
     path = [str(runtime.PROJECT)] if backend == "tensorflow" else [str(hide(tmp_path / "site")), str(runtime.PROJECT)]

@@ -113,6 +113,7 @@ def test_two_runs_with_one_seed_are_the_same_and_another_seed_is_not(finished, t
     assert not run(tmp_path / "other", seed=1).predictions.p_calm.equals(finished.predictions.p_calm)
 
 
+@pytest.mark.slow
 def test_a_set_on_the_disk_is_trained_batch_by_batch_and_learns_the_same(tmp_path):
     stored = toy().save_folder(tmp_path / "set")
     result = run(tmp_path / "audio", stored, train=TrainConfig(epochs=12, batch_size=8, validation=0.2))
@@ -205,6 +206,7 @@ def test_what_would_leak_or_fail_is_refused_before_anything_is_trained(tmp_path)
     assert not list(tmp_path.glob("*/fold_*"))
 
 
+@pytest.mark.slow
 def test_the_step_of_a_cosine_schedule_falls_to_nothing_over_all_epochs(tmp_path):
     train = TrainConfig(epochs=5, batch_size=16, learning_rate=0.01, schedule="cosine")
     optimiser, rates = fold.optimiser(train, 15), []
@@ -273,6 +275,7 @@ def test_a_gated_fusion_takes_the_trunks_too_and_learns_the_gate_itself(subsyste
     assert all(np.array_equal(a, b) for a, b in pairs)
 
 
+@pytest.mark.slow
 def test_the_second_fold_is_trained_in_the_compiled_network_of_the_first(tmp_path, monkeypatch):
     original, networks = fold.compile_or_reuse, []
     monkeypatch.setattr(fold, "compile_or_reuse", lambda *given: networks.append(original(*given)) or networks[-1])
@@ -309,6 +312,7 @@ def test_too_little_room_is_said_before_anything_is_trained(tmp_path):
     assert not list(tmp_path.glob("audio/fold_*"))
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_loses_no_finished_fold_and_the_next_run_goes_on(finished, copied):
     """A real process that may write no file larger than 10 kB: too little for the second fold's model."""
     shutil.rmtree(copied / "fold_2")
@@ -325,6 +329,7 @@ def test_a_disk_that_fills_up_loses_no_finished_fold_and_the_next_run_goes_on(fi
     alike(run(copied).predictions, finished.predictions)
 
 
+@pytest.mark.slow
 def test_folds_side_by_side_are_those_trained_alone(finished, tmp_path):
     both = run(tmp_path / "audio", workers=2)
     alike(both.predictions, finished.predictions)
