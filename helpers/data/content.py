@@ -2,8 +2,11 @@
 
 import functools
 import hashlib
+import json
 import os
 import pathlib
+
+from helpers import runtime
 
 
 def source_key(path):
@@ -13,6 +16,28 @@ def source_key(path):
     """
     path, stamp = pathlib.Path(path), os.stat(path)
     return f"{path.stem}.{_blake2b(os.path.abspath(path), stamp.st_size, stamp.st_mtime_ns)}"
+
+
+def notes_file(cache, path):
+    """The file of a cache that notes the names of the entries of files which are not here: one a folder of clips."""
+    return pathlib.Path(cache) / "seen" / f"{pathlib.Path(path).parent.name}.json"
+
+
+def notes(file):
+    """What such a file notes: {file's name: name of its entries}."""
+    try:
+        return json.loads(file.read_bytes())
+    except (FileNotFoundError, ValueError):  # damaged: the clips are fetched once more
+        return {}
+
+
+def note(file, keys):
+    """Adds `keys` to such a file."""
+    before = notes(file)
+    if before | keys != before:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with runtime.replacing(file) as out:
+            out.write(json.dumps(before | keys, indent=0, sort_keys=True).encode())
 
 
 def md5(path):

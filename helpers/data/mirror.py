@@ -55,6 +55,10 @@ def unpack(path, cache):
             zip_members.require_space(cache, sum(info.file_size for info in new), path.name)
             for info in new:
                 zip_members.extract(archive, info, cache)
+            for info in archive.infolist():
+                if info.filename.startswith("seen/"):  # what it notes is added to what is noted there
+                    file = cache / info.filename
+                    content.note(file, json.loads(archive.read(info)) | content.notes(file))
             return archive.namelist(), len(new)
     except zip_members.DAMAGE as error:
         raise DownloadError(f"{path.name}: {error}; copy or fetch it again") from error

@@ -9,6 +9,7 @@ import itertools
 import operator
 import pathlib
 import threading
+import urllib.parse
 
 from helpers.data import manifest, ravdess
 from helpers.data.download import DownloadError
@@ -46,8 +47,8 @@ def table(root, actors=24):
 
 
 def archive_of(row):
-    """The archive a row's clip can be fetched from, "" for a clip of one's own."""
-    return getattr(row, "video_archive", "")
+    """The archive a row's sound can be fetched from, "" for a clip of one's own."""
+    return getattr(row, "audio_archive", "")
 
 
 def archives_of(row, streams):
@@ -66,11 +67,17 @@ def fetch(needed, progress=True, stop=None):
     for row, streams in needed:
         for stream in streams:
             path = pathlib.Path(getattr(row, f"{stream}_path"))
-            if not path.is_file():
+            if path.name and not path.is_file():
                 place = (getattr(row, f"{stream}_archive"), path.parent.parent)
                 members.setdefault(place, set()).add(f"{path.parent.name}/{path.name}")
     for (archive, root), names in members.items():
-        manifest.members(archives[archive], root, names, progress, stop=stop)
+        try:
+            manifest.members(archives[archive], root, names, progress, stop=stop)
+        except DownloadError as error:
+            server = urllib.parse.urlsplit(archives[archive].url).netloc
+            ways = "unpack the archives that data_manifest.csv names yourself, and set ROOT to their folder"
+            ways += '; or set DATASET = "auto", which needs no server (outside Colab), or "synthetic"'
+            raise DownloadError(f"RAVDESS cannot be had from {server}: {error}\nTwo ways on: {ways}") from error
 
 
 def fetch_row(row):

@@ -7,7 +7,7 @@ import numpy as np
 
 from helpers import runtime
 from helpers.config import AudioConfig, VideoConfig
-from helpers.data import ravdess_zenodo
+from helpers.data import mirror, ravdess_zenodo
 from helpers.features import cache as caches
 from helpers.features import clip, preprocess
 from helpers.features.feature_set import STREAMS, FeatureSet, OnDisk
@@ -23,7 +23,8 @@ def build(
     `.excluded` of the result. Killed at any point, the next call goes on where this one was.
 
     Args:
-        table: of `data.load` or `data.index`, one row a clip. Clips on a server are fetched an actor at a time.
+        table: of `data.load` or `data.index`, one row a clip. Clips on a server are fetched an actor at a time; the
+            MFCC that the suite carries are taken from there.
         cache: folder, made if absent. Entries are keyed by the configuration that made them.
         workers, progress: processes, by default one a core; show bars.
         streams: ("video",), ("audio",) or both; by default those that any clip of the table has.
@@ -39,6 +40,8 @@ def build(
         raise ValueError(f"two clips with one id: {', '.join(repeated[:5])}; rename them, ids must differ")
     if streams is None:
         streams = tuple(stream for stream in STREAMS if (table[f"{stream}_path"] != "").any())
+    if "audio" in streams and table.attrs.get("carried"):
+        mirror.unpack(table.attrs["carried"], cache)
     synthetic = table.attrs.get("data") == "synthetic"
     remade = set()
     while True:

@@ -16,7 +16,7 @@ import time
 import numpy as np
 
 from helpers import config, runtime
-from helpers.data.content import source_key
+from helpers.data import content
 
 # Counted up when the way an entry is made changes, so that entries of two versions never mix.
 _VERSIONS = {"faces": 2, "mfcc": 2, "vgg16": 2}
@@ -34,29 +34,16 @@ class DamagedEntry(ValueError):
 def key_of(cache, path):
     """The name of a file's entries, also where the file was deleted after use; None where it was never seen."""
     path = pathlib.Path(path)
-    return source_key(path) if path.is_file() else _read_keys(_keys_file(cache, path)).get(path.name)
+    return content.source_key(path) if path.is_file() else content.notes(content.notes_file(cache, path)).get(path.name)
 
 
 def remember(cache, paths):
     """Notes the names of the entries of files that will be deleted."""
     keys = {}
     for path in paths:
-        keys.setdefault(_keys_file(cache, path), {})[path.name] = source_key(path)
+        keys.setdefault(content.notes_file(cache, path), {})[path.name] = content.source_key(path)
     for file, new in keys.items():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with runtime.replacing(file) as out:
-            out.write(json.dumps(_read_keys(file) | new, indent=0, sort_keys=True).encode())
-
-
-def _keys_file(cache, path):
-    return pathlib.Path(cache) / "seen" / f"{path.parent.name}.json"
-
-
-def _read_keys(file):
-    try:
-        return json.loads(file.read_bytes())
-    except (FileNotFoundError, ValueError):  # damaged: the clips are fetched once more
-        return {}
+        content.note(file, new)
 
 
 def folder(cache, kind, *configs):

@@ -54,6 +54,16 @@ def test_entries_that_are_there_are_kept(small, tmp_path):
     assert mirror.restore(tmp_path / "a.zip", small[0], tell=print) == 0
 
 
+def test_what_a_mirror_notes_of_deleted_files_is_added_to_what_the_cache_notes(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("seen/Actor_01.json", '{"a.wav": "theirs", "b.wav": "theirs"}')
+    for _ in range(2):
+        content.note(tmp_path / "cache" / "seen" / "Actor_01.json", {"a.wav": "mine", "a.mp4": "mine"})
+        mirror.unpack(tmp_path / "a.zip", tmp_path / "cache")
+    notes = content.notes(tmp_path / "cache" / "seen" / "Actor_01.json")
+    assert notes == {"a.wav": "mine", "a.mp4": "mine", "b.wav": "theirs"}
+
+
 @pytest.mark.parametrize(
     "name", ["../evil.npy", "/mfcc-00000000/a.npy", "mfcc-1cd5596f/../../a.npy", "mfcc-1cd5596f/a.pkl"]
 )

@@ -152,7 +152,10 @@ def test_killed_at_any_point_it_goes_on_and_ends_the_same(server, undisturbed, a
 def test_an_archive_that_cannot_be_had_is_named_and_the_clips_made_so_far_are_kept(server, undisturbed):
     few = ravdess_takes(undisturbed)
     server.faults["Video_Speech_Actor_02.zip"] = [("html",)]
-    with pytest.raises(DownloadError, match=r"(?s)Video_Speech_Actor_02\.zip: a web page came.*made so far are kept"):
+    with pytest.raises(
+        DownloadError,
+        match=r"(?s)cannot be had from.*Video_Speech_Actor_02\.zip: a web page came.*set ROOT.*made so far are kept",
+    ):
         building.build(few, "cache", **QUIET)
     assert len(list(pathlib.Path("cache").glob("faces-*/*.npz"))) == 4
     assert building.build(few, "cache", **QUIET).fingerprint() == undisturbed.fingerprint()

@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 
+from helpers.data import content
 from helpers.features import cache
 
 
@@ -42,7 +43,7 @@ def test_a_clip_that_differs_only_in_its_middle_has_another_name(tmp_path):
     for number, middle in enumerate((b"one", b"two")):
         path.write_bytes(silence + middle + silence)
         os.utime(path, (number, number))
-        keys.add(cache.source_key(path))
+        keys.add(content.source_key(path))
     assert len(keys) == 2
 
 
@@ -75,7 +76,7 @@ def test_a_damaged_note_of_deleted_files_counts_as_none(tmp_path):
     clip.parent.mkdir()
     clip.write_bytes(b"a clip")
     cache.remember(tmp_path, [clip])
-    key = cache.source_key(clip)
+    key = content.source_key(clip)
     clip.unlink()
     assert cache.key_of(tmp_path, clip) == key
     (tmp_path / "seen" / "Actor_05.json").write_text("")
