@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-import sys
 
 
 def _require(condition, message):
@@ -235,26 +234,3 @@ def key(config):
     tests/test_config.py holds them.
     """
     return hashlib.sha256(json.dumps(as_dict(config, defaults=False), sort_keys=True).encode()).hexdigest()[:8]
-
-
-def thesis(model):
-    """The thesis' values of "video", "audio" or "fusion" in the notebooks' parameter names: {"N_FOLDS": 10, …}."""
-    parts = {"video": SubsystemConfig.video(), "audio": SubsystemConfig.audio()}
-    values = {"N_FOLDS": N_FOLDS, "EPOCHS": TrainConfig.epochs, "BATCH_SIZE": TrainConfig.batch_size}
-    values |= {"LEARNING_RATE": TrainConfig.learning_rate, "ATTENTION": SubsystemConfig.attention}
-    values["BATCH_NORM"] = SubsystemConfig.batch_norm
-    for stream in parts if model == "fusion" else [model]:
-        prefix = f"{stream}_" if model == "fusion" else ""
-        values |= {f"{prefix}gru_{n}".upper(): getattr(parts[stream], n) for n in ("layers", "units")}
-    return values
-
-
-def off_thesis(model, **parameters):
-    """Says which of a notebook's parameters differ from `thesis(model)`: "Not the thesis': EPOCHS 8 (60), …"."""
-    values = thesis(model)
-    off = [f"{name} {value} ({values[name]})" for name, value in parameters.items() if value != values[name]]
-    return "Not the thesis': " + ", ".join(off) if off else "All values are the thesis'."
-
-
-if __name__ == "__main__":  # python -m helpers.config video: the thesis' values as options of helpers.notebooks
-    print(*(f"--set {name}={value}" for name, value in thesis(sys.argv[1]).items()))

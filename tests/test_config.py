@@ -1,11 +1,8 @@
 import dataclasses
-import subprocess
-import sys
 
-import nbformat
 import pytest
 
-from helpers import config, notebooks, runtime
+from helpers import config
 from helpers.config import AudioConfig, FusionConfig, SubsystemConfig, TrainConfig, VideoConfig
 
 
@@ -98,22 +95,3 @@ def test_a_field_at_its_default_changes_no_key_wherever_the_configuration_stands
             {"preprocessing": [AudioConfig(hop_length=hop)]}
         )
     assert config.key(Later(later=4)) != config.key(Later())
-
-
-def test_what_is_not_the_thesis_is_said():
-    assert config.off_thesis("video", GRU_LAYERS=1, GRU_UNITS=512, EPOCHS=60) == "All values are the thesis'."
-    assert config.off_thesis("audio", GRU_UNITS=64, N_FOLDS=10) == "Not the thesis': GRU_UNITS 64 (256)"
-
-
-@pytest.mark.parametrize("model, number", [("video", "02"), ("audio", "03"), ("fusion", "04")])
-def test_the_thesis_values_come_from_the_defaults_and_are_parameters_of_its_notebook(model, number):
-    values = config.thesis(model)
-    assert values["N_FOLDS"] == 10 and values["EPOCHS"] == TrainConfig().epochs and values["ATTENTION"] == "soft"
-    sizes = {"video": {"GRU_LAYERS": 1, "GRU_UNITS": 512}, "audio": {"GRU_LAYERS": 3, "GRU_UNITS": 256}}
-    sizes["fusion"] = {f"{s.upper()}_{name}": sizes[s][name] for s in ("video", "audio") for name in sizes[s]}
-    assert sizes[model].items() <= values.items()
-    (path,) = (runtime.PROJECT / "notebooks").glob(f"{number}_*.ipynb")
-    assert set(values) <= set(notebooks.parameters(nbformat.read(path, as_version=4)))
-    command = [sys.executable, "-m", "helpers.config", model]
-    words = subprocess.run(command, capture_output=True, text=True, check=True, cwd=runtime.PROJECT).stdout.split()
-    assert dict(map(notebooks.setting, words[1::2])) == values and set(words[::2]) == {"--set"}

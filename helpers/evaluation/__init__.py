@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=["calibration", "metrics", "published", "significance"],
     submod_attrs={
         "metrics": ["best_fold", "confusion", "most_confident_wrong", "summarise", "table"],
-        "significance": ["by_group", "difference", "interval", "mcnemar", "report"],
+        "significance": ["by_group", "confused", "difference", "interval", "mcnemar", "report"],
         "published": ["TABLE_4_1", "TABLE_4_3", "THESIS"],
     },
 )

@@ -1,4 +1,4 @@
-"""python -m helpers.evaluation RUNS: prints the table of the results below a folder, and which figures lie there."""
+"""python -m helpers.evaluation RUNS…: prints the table of results below each folder, and which figures lie there."""
 
 import json
 import pathlib
@@ -6,15 +6,21 @@ import sys
 
 from helpers.evaluation import metrics
 
+_DATA = {"synthetic": "synthetic clips, drawn faces", "ravdess": "RAVDESS, real people"}
 
-def main(folder):
-    folder = pathlib.Path(folder)
-    paths = sorted(folder.glob("*/summary.json"))
-    if not paths:
-        raise SystemExit(f"no summary.json below {folder}; run the notebooks first")
-    print(metrics.table({path.parent.name: json.loads(path.read_text()) for path in paths}).to_string())
-    print("\naccuracies in per cent · figures: " + ", ".join(map(str, sorted(folder.glob("*.png")))))
+
+def main(*folders):
+    for folder in map(pathlib.Path, folders):
+        paths = sorted(folder.glob("*/summary.json"))
+        if not paths:
+            raise SystemExit(f"no summary.json below {folder}; run the notebooks first")
+        summaries = {path.parent.name: json.loads(path.read_text()) for path in paths}
+        data = sorted({summary.get("trained_on") or "data not recorded" for summary in summaries.values()})
+        print(f"\n{folder}: {', '.join(_DATA.get(name, name) for name in data)}; accuracies in per cent")
+        print(metrics.table(summaries).to_string())
+        if figures := sorted(folder.glob("*.png")):
+            print("figures: " + ", ".join(map(str, figures)))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if sys.argv[1:] else "runs")
+    main(*(sys.argv[1:] or ["runs"]))

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def confusion(predictions, classes):
-    """Confusion matrix: int (C, C), rows true, columns predicted (thesis 3.5.2)."""
+    """Confusion matrix: int (C, C), rows true, columns predicted (thesis 3.5.2; its table 3.1 has them swapped)."""
     from sklearn.metrics import confusion_matrix
 
     return confusion_matrix(predictions.label, predictions.prediction, labels=list(range(len(classes))))

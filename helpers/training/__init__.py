@@ -4,6 +4,9 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["ablation", "checks", "cross_validation", "fold", "parallel_folds"],
-    submod_attrs={"cross_validation": ["cross_validate", "CVResult", "load", "MODELS"]},
+    submodules=["ablation", "checks", "cross_validation", "extents", "fold", "parallel_folds"],
+    submod_attrs={
+        "cross_validation": ["cross_validate", "CVResult", "load", "MODELS"],
+        "extents": ["extent"],
+    },
 )

@@ -109,6 +109,7 @@ def compile_or_reuse(network, train, steps):
 
     Returns: keras.Model, compiled, with `network`'s initial weights and a fresh optimiser.
     """
+    steps = steps if train.schedule == "cosine" else 0  # what is constant needs no compiling for folds of other sizes
     made_of = (network.to_json(), [layer.trainable for layer in network.layers], train, steps, runtime.devices())
     if _last.get("made_of") != made_of:
         sharing = keras.distribution.distribution()
