@@ -1,4 +1,4 @@
-"""Runs notebooks with a cell of settings after the one tagged `parameters`, and stamps where they are published.
+"""Runs notebooks with other values for their parameters, and stamps where they are published.
 
 python -m helpers.notebooks run [--set NAME=VALUE …] [--out DIR] NOTEBOOK…
 python -m helpers.notebooks publish OWNER/NAME
@@ -29,25 +29,29 @@ class NotebookError(RuntimeError):
     """A notebook cannot be run, or stopped at an error; the message shows the cell and its traceback."""
 
 
+def _assigned(cell):
+    if "parameters" not in cell.metadata.get("tags", []):
+        return {}
+    nodes = [node for node in ast.parse(cell.source).body if isinstance(node, ast.Assign)]
+    return {n.targets[0].id: ast.unparse(n.value) for n in nodes if isinstance(n.targets[0], ast.Name)}
+
+
 def parameters(notebook):
-    """The names that the notebook's parameters cell assigns: {name: value as written}."""
-    cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-    if len(cells) != 1:
-        raise NotebookError(f"{len(cells)} cells are tagged `parameters`; exactly one is needed")
-    body = ast.parse(cells[0].source).body
-    assignments = [(node.targets[0], node.value) for node in body if isinstance(node, ast.Assign)]
-    return {name.id: ast.unparse(value) for name, value in assignments if isinstance(name, ast.Name)}
+    """The names that the notebook's cells tagged `parameters` assign: {name: value as written}."""
+    names = {name: value for cell in notebook.cells for name, value in _assigned(cell).items()}
+    if not names:
+        raise NotebookError("no cell is tagged `parameters`; at least one is needed")
+    return names
 
 
 def put_in(notebook, settings):
-    """Inserts a cell of settings, {NAME: value}, after the one tagged `parameters`; unknown names are ignored."""
+    """Inserts settings, {NAME: value}, each after the cell tagged `parameters` that assigns it; others are ignored."""
     import nbformat
 
-    known = parameters(notebook)
-    lines = [f"{name} = {value!r}" for name, value in settings.items() if name in known]
-    if lines:
-        at = next(i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
-        notebook.cells.insert(at + 1, nbformat.v4.new_code_cell("\n".join(lines)))
+    parameters(notebook)
+    for at, cell in reversed(list(enumerate(notebook.cells))):
+        if lines := [f"{name} = {settings[name]!r}" for name in _assigned(cell) if name in settings]:
+            notebook.cells.insert(at + 1, nbformat.v4.new_code_cell("\n".join(lines)))
 
 
 def _read(path):
@@ -93,6 +97,7 @@ def run(path, settings=None, cwd=None, out=None, tell=print):
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([str(runtime.PROJECT), *folders]))
     options = {"kernel_name": "python3", "resources": {"metadata": {"path": str(cwd or pathlib.Path.cwd())}}}
     options["extra_arguments"] = ["--log-level=ERROR"]  # the kernel's own start-up notes are not the reader's business
+    options["coalesce_streams"] = True  # of a progress bar its last state alone
     client = NotebookClient(notebook, timeout=None, on_cell_execute=on_cell, **options)
     try:
         client.execute()

@@ -8,12 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 
 import nbformat
 import no_tensorflow
+import numpy as np
 import pytest
 
-from helpers import notebooks, runtime
+from helpers import config, notebooks, runtime
 from helpers.data import mirror
 
 NOTEBOOKS = sorted((runtime.PROJECT / "notebooks").glob("*.ipynb"))
@@ -22,7 +24,9 @@ IN_ORDER = NOTEBOOKS[1:7]
 # The smallest training that still goes through every cell.
 QUICK = {
     "TAKES": 1,
+    "RUN": "demo",
     "N_FOLDS": 2,
+    "RUN_FOLDS": None,
     "EPOCHS": 1,
     "GRU_LAYERS": 1,
     "GRU_UNITS": 8,
@@ -30,7 +34,6 @@ QUICK = {
     "AUDIO_GRU_UNITS": 8,
     "AUDIO_GRU_LAYERS": 1,
     "TABLE_ROWS": 1,
-    "SHRINK": 64,
     "UNITS": 8,
     "ROWS": ("full model", "no augmentation"),
     "FUSIONS": ("cross",),
@@ -46,18 +49,27 @@ def notebook(tmp_path, *sources, tags=("parameters",)):
 
 
 def with_solutions(path, folder):
-    """A copy of a notebook in which the solution of each exercise follows as a cell."""
+    """A copy of a notebook in which each gap is filled in, and the solution of each exercise follows as a cell."""
     stored = nbformat.read(path, as_version=4)
+    for answer in folded(stored, "Answer"):
+        gap = f"{answer.split(' = ')[0]} = None"
+        cell = next(cell for cell in stored.cells if cell.cell_type == "code" and gap in cell.source)
+        cell.source = cell.source.replace(gap, answer.strip(), 1)
     for answer in solutions(stored):
         stored.cells.append(nbformat.v4.new_code_cell(answer))
     nbformat.write(stored, folder / path.name)
     return folder / path.name
 
 
-def solutions(stored):
+def folded(stored, title):
+    """The code of each folded text with this title."""
     text = "\n".join(cell.source for cell in stored.cells if cell.cell_type == "markdown")
-    folded = re.findall(r"<details>\n<summary>Solution</summary>\n(.*?)</details>", text, re.S)
-    return [re.search(r"```python\n(.*?)```", answer, re.S)[1] for answer in folded]
+    found = re.findall(rf"<details>\n<summary>{title}</summary>\n(.*?)</details>", text, re.S)
+    return [re.search(r"```python\n(.*?)```", answer, re.S)[1] for answer in found]
+
+
+def solutions(stored):
+    return folded(stored, "Solution")
 
 
 def printed(notebook):
@@ -102,10 +114,20 @@ def test_a_wrong_command_says_what_is_wrong(tmp_path, arguments, words):
     assert done.returncode != 0 and words in done.stderr
 
 
-def test_a_notebook_without_one_parameters_cell_is_refused(tmp_path):
+def test_a_notebook_without_a_parameters_cell_is_refused(tmp_path):
     path = notebook(tmp_path, "N = 1", tags=())
-    with pytest.raises(notebooks.NotebookError, match="0 cells are tagged"):
+    with pytest.raises(notebooks.NotebookError, match="no cell is tagged `parameters`"):
         notebooks.run(path, cwd=tmp_path)
+
+
+def test_a_setting_stands_after_the_cell_that_assigns_it(tmp_path):
+    path = notebook(tmp_path, "A = 1", "seen = A", "B = 2", "print(seen, A, B)")
+    stored = nbformat.read(path, as_version=4)
+    stored.cells[2].metadata["tags"] = ["parameters"]
+    notebooks.put_in(stored, {"B": 20, "A": 10, "C": 0})
+    sources = ["A = 1", "A = 10", "seen = A", "B = 2", "B = 20", "print(seen, A, B)"]
+    assert [cell.source for cell in stored.cells] == sources
+    assert notebooks.parameters(stored) == {"A": "1", "B": "2"}
 
 
 def test_values_are_read_as_python_or_else_as_text(tmp_path):
@@ -127,7 +149,7 @@ def one_take(clips, tmp_path_factory):
 
 
 def in_order_settings(one_take):
-    return {**QUICK, "ROOT": str(one_take), "DATASET": "synthetic", "TABLE_ROWS": 2}
+    return {**QUICK, "ROOT": str(one_take), "DATASET": "synthetic", "TABLE_ROWS": 1}
 
 
 def run_quietly(path, settings, folder):
@@ -163,7 +185,7 @@ def test_every_table_and_figure_of_chapter_4_is_there(in_order):
     demo = folder / "runs" / "demo"
     for number in ("4.1", "4.3"):
         table = (demo / f"table-{number}" / "table.csv").read_text().splitlines()
-        assert len(table) == 3 and "thesis" in table[0] and "parameters" in table[0]
+        assert len(table) == 2 and "thesis" in table[0] and "parameters" in table[0]
     for name, average in (
         ("02_video_subsystem", "78.19"),
         ("03_audio_subsystem", "76.52"),
@@ -172,11 +194,7 @@ def test_every_table_and_figure_of_chapter_4_is_there(in_order):
         said = printed(executed[f"{name}.ipynb"])
         assert average in said and "right only with attention" in said and "one device" in said
     compared = printed(executed["05_evaluation.ipynb"])
-    assert (
-        "86.70" in compared
-        and "speaker-independent" in compared
-        and "here: fusion, synthetic clips (actor)" in compared
-    )
+    assert "86.70" in compared and "speaker-independent" in compared and "here: fusion, synthetic (actor)" in compared
     pictures = {path.name for path in demo.glob("*.png")}
     assert {"table-4.1.png", "table-4.3.png", "curves_fusion.png"} <= pictures
     assert {f"attention_{model}.png" for model in ("video", "audio", "fusion")} <= pictures
@@ -214,8 +232,48 @@ def test_the_surest_wrong_answers_can_be_watched_and_heard(in_order):
         assert shown and all(player in html for html in shown)
 
 
-def test_a_reader_is_told_what_differs_from_the_thesis(in_order):
-    assert "GRU_UNITS 8 (512)" in printed(in_order[1]["02_video_subsystem.ipynb"])
+NETWORKS = {
+    "02_video_subsystem.ipynb": "video",
+    "03_audio_subsystem.ipynb": "audio",
+    "04_feature_fusion.ipynb": "fusion",
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_values_of_a_training_notebook_are_the_thesis(name):
+    written = notebooks.parameters(nbformat.read(runtime.PROJECT / "notebooks" / name, 4))
+    values = {each: ast.literal_eval(value) for each, value in written.items()}
+    subsystem, train = config.SubsystemConfig(), config.TrainConfig()
+    thesis = {"N_FOLDS": config.N_FOLDS, "BATCH_SIZE": train.batch_size, "LEARNING_RATE": train.learning_rate}
+    thesis |= {each.upper(): getattr(subsystem, each) for each in ("fc_units", "dropout", "attention", "batch_norm")}
+    for stream in ("video", "audio") if name.startswith("04") else (NETWORKS[name],):
+        prefix = f"{stream.upper()}_GRU" if name.startswith("04") else "GRU"
+        network = getattr(config.SubsystemConfig, stream)()
+        thesis |= {f"{prefix}_LAYERS": network.layers, f"{prefix}_UNITS": network.units}
+    assert thesis.items() <= values.items()
+
+
+def test_a_training_notebook_shows_its_network_in_layers_one_fold_and_its_curves(in_order):
+    folder, executed = in_order
+    for name, model in NETWORKS.items():
+        code = "\n".join(cell.source for cell in executed[name].cells if cell.cell_type == "code")
+        for word in ("keras.layers.GRU(", "SoftAttention(", "keras.Model(", ".compile(", ".fit(", "GroupShuffleSplit"):
+            assert word in code, (name, word)
+        assert "packaged.predict(four" in code and "Right: " in printed(executed[name])
+        assert (folder / "runs" / "demo" / f"watched_{model}.png").is_file()
+
+
+def test_a_reader_is_told_what_is_shorter_than_the_whole_experiment(in_order):
+    for name in NETWORKS:
+        assert "1 epochs of 60" in printed(in_order[1][name])
+
+
+def test_a_wrong_answer_in_a_gap_is_told():
+    stored = nbformat.read(runtime.PROJECT / "notebooks" / "03_audio_subsystem.ipynb", 4)
+    cell = next(cell for cell in stored.cells if cell.source.startswith("uar = None"))
+    first = types.SimpleNamespace(summary=lambda: {"uar": 0.5})
+    with pytest.raises(AssertionError, match=r"0\.250 it is not"):
+        exec(cell.source.replace("uar = None", "uar = 0.25", 1), {"np": np, "first": first})
 
 
 def test_evaluation_takes_the_earlier_results_and_trains_nothing(in_order, one_take):
@@ -223,6 +281,18 @@ def test_evaluation_takes_the_earlier_results_and_trains_nothing(in_order, one_t
     stamps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")}
     run_quietly(WITH_CLIPS[3], {"RUN": "demo", "ROOT": str(one_take)}, folder)
     assert stamps and {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")} == stamps
+
+
+def test_evaluation_refuses_the_results_of_other_clips(in_order):
+    with pytest.raises(notebooks.NotebookError, match="has results on synthetic, not on ravdess: set DATASET or RUN"):
+        run_quietly(WITH_CLIPS[3], {"RUN": "demo"}, in_order[0])
+
+
+def test_evaluation_alone_trains_the_audio_subsystem_on_the_real_features_that_are_carried(tmp_path):
+    settings = {"EPOCHS": 1, "RUN_FOLDS": 1, "ACTORS": 4, "AUDIO_GRU_UNITS": 8, "AUDIO_GRU_LAYERS": 1}
+    said = printed(run_quietly(WITH_CLIPS[3], settings, tmp_path))
+    assert "RAVDESS, real people, AUDIO ALONE" in said and "Shortened for this CPU: 1 epochs of 60" in said
+    assert {path.parent.name for path in tmp_path.glob("runs/ravdess/*/summary.json")} == {"audio", "audio-actor"}
 
 
 def shown(executed):
@@ -240,10 +310,12 @@ def shown(executed):
 def test_run_twice_in_a_row_a_notebook_shows_the_same_and_trains_nothing(path, in_order, one_take):
     folder, executed = in_order
     stamps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")}
-    again = shown(run_quietly(path, in_order_settings(one_take), folder))
+    once_more = run_quietly(path, in_order_settings(one_take), folder)
+    gaps = folded(nbformat.read(path, as_version=4), "Answer")
+    assert ("Replace None by your" in printed(once_more)) == bool(gaps), "a gap left open says so"
     before = shown(executed[path.name])
-    for source, outputs in again.items():
-        assert outputs == before[source], source
+    for source, outputs in shown(once_more).items():
+        assert outputs == before.get(source, outputs), source  # the gaps were filled in before
     assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")} == stamps
 
 
@@ -270,7 +342,8 @@ def test_notebook_01_runs_alone_in_an_empty_folder(one_take, cache, feature_set,
     (tmp_path / "data" / "synthetic").symlink_to(one_take)
     (tmp_path / "cache").symlink_to(cache)
     executed = notebooks.run(FIRST, {"BACKUP": str(tmp_path), "TAKES": 1}, cwd=tmp_path, tell=lambda line: None)
-    assert {path.name for path in tmp_path.glob("runs/demo/*.png")} == {"faces.png", "mfcc.png", "gallery.png"}
+    assert {path.name for path in tmp_path.glob("runs/synthetic/*.png")} == {"faces.png", "mfcc.png", "gallery.png"}
+    assert 'DATASET "auto" is SYNTHETIC, drawn faces, no people' in printed(executed)
     assert "FER2013 needs a Kaggle sign-in" in printed(executed), "what needs the reader is said"
     assert len(mirror.zipfile.ZipFile(tmp_path / "emotion-cache.zip").namelist()) > 3 * 48
 
@@ -365,7 +438,9 @@ def test_notebooks_are_stored_clean_small_and_with_their_language(path):
     assert not any(cell.outputs or cell.execution_count for cell in code)
     lengths = sorted(len(cell.source.splitlines()) for cell in code)
     assert lengths[-1] <= 40 and lengths[len(lengths) // 2] <= 6
-    assert len([cell for cell in code if "parameters" in cell.metadata.get("tags", [])]) == 1
+    tagged = "\n".join(cell.source for cell in code if "parameters" in cell.metadata.get("tags", []))
+    names = re.findall(r"^([A-Z0-9_]+) = ", tagged, re.M)
+    assert names and len(names) == len(set(names)), "each is assigned by one cell alone"
     assert stored.cells[0].source.startswith("# ") and "colab-badge.svg" in stored.cells[0].source
     for before, cell in zip(stored.cells, stored.cells[1:]):
         assert cell.cell_type == "markdown" or before.cell_type == "markdown", f"no sentence before:\n{cell.source}"
@@ -373,7 +448,7 @@ def test_notebooks_are_stored_clean_small_and_with_their_language(path):
 
 def test_every_set_up_cell_is_the_same():
     cells = {next(c.source for c in nbformat.read(path, 4).cells if c.cell_type == "code") for path in NOTEBOOKS}
-    assert len(cells) == 1
+    assert len(cells) == 1 and len(cells.pop().splitlines()) <= 12
 
 
 def test_every_parameter_is_upper_case_and_used():
