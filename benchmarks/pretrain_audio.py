@@ -33,7 +33,6 @@ SEED = 0  # of the random folds
 PROTOCOLS = {"luna2022": 5, "emobox": 6, "random": 10}  # the last two for the best front alone
 COMMAND = "python benchmarks/pretrain_audio.py RAVDESS_FOLDER --result docs/results"
 REQUIREMENTS = {"speech": speech_encoder.REQUIREMENT, "speaker": speaker_encoder.REQUIREMENT}
-WIDTHS = {"speech": 6 * speech_encoder.DIM, "speaker": 6 * speaker_encoder.DIM, "functionals": 1732}
 RIDGES = {"encoders": 4e-4, "speaker": 1e-3, "functionals": 1e-3}  # × the covariance's trace, added to its diagonal
 INNER_FOLDS = 4  # of the training speakers, in which the temperature is found
 
@@ -89,7 +88,7 @@ def clip_rows(table, cache, data):
                 np.savez(file, rows=found)
         with np.load(path, allow_pickle=False) as file:
             made[front] = file["rows"]
-    speaker = made["encoders"][:, WIDTHS["speech"] :]
+    speaker = made["encoders"][:, embedding.WIDTHS["speech"] :]
     return {**made, "speaker": np.concatenate([speaker, made["functionals"]], axis=1)}
 
 
@@ -113,7 +112,7 @@ def fit(rows, label, actor, front):
     Each part of a row has the same weight, however many columns it has. The temperature is that at which LDAs fitted on
     some of the speakers make the labels of the others most likely.
     """
-    width = np.repeat(*[[WIDTHS[part] for part in embedding.FRONTS[front]]] * 2).astype(np.float32)
+    width = np.repeat(*[[embedding.WIDTHS[part] for part in embedding.FRONTS[front]]] * 2).astype(np.float32)
     mean, scale = rows.mean(axis=0), (rows.std(axis=0) + 1e-8) * np.sqrt(width)
     rows = (rows - mean) / scale
     products, scores, actors = rows @ rows.T, np.zeros((len(rows), len(ravdess.EMOTIONS))), np.unique(actor)

@@ -67,6 +67,12 @@ def feature_set(table, cache):
 
 
 @pytest.fixture(scope="session")
+def talking(tmp_path_factory):
+    """One clip of 2 s with a face and a voice."""
+    return synthetic.clip(tmp_path_factory.mktemp("talking") / "01-01-03-01-01-01-02.mp4", "happy", 2, seconds=2.0)
+
+
+@pytest.fixture(scope="session")
 def bad_clips(clips, tmp_path_factory):
     """Two good clips among one of every kind of bad one: {id: words its exclusion must hold}."""
     root = tmp_path_factory.mktemp("bad")

@@ -83,7 +83,7 @@ def test_the_discriminant_is_scikit_learns_with_fewer_columns_than_clips_and_wit
 
 
 def test_a_fitted_classifier_is_about_as_confident_as_it_is_right_about_new_speakers(pretrain_audio):
-    rows, label, actor = takes(pretrain_audio.WIDTHS["functionals"], speakers=20, signal=8.0)
+    rows, label, actor = takes(pretrain_audio.embedding.WIDTHS["functionals"], speakers=20, signal=8.0)
     train = actor < 12
     probabilities = pretrain_audio.fit(rows[train], label[train], actor[train], "functionals").probabilities(
         rows[~train]

@@ -10,6 +10,7 @@ from helpers.data.exclusions import ClipError
 # What a row is made of, the best first; a front can be used where its packages are installed.
 FRONTS = {"encoders": ("speech", "speaker"), "speaker": ("speaker", "functionals"), "functionals": ("functionals",)}
 _MODULES = {"speech": speech_encoder, "speaker": speaker_encoder, "functionals": functionals}
+WIDTHS = {"speech": 6 * speech_encoder.DIM, "speaker": 6 * speaker_encoder.DIM, "functionals": 1732}  # columns of a row
 TRIM_DB, AROUND = 38.0, 0.15  # silence trimming: dB below the loudest frame; s of silence that stay at each end
 LEVEL = -25.0  # dBFS of what is left: a voice's level depends on its distance from the microphone
 FRAME, HOP = 1024, 320  # samples, of the frames whose level is measured

