@@ -72,7 +72,8 @@ packages named above, which `make setup` installs, and are read as data.
 RAVDESS (Livingstone & Russo 2018, doi 10.1371/journal.pone.0196391): all 1440 recordings of speech, and OpenFace's
 mean action units of the 1440 clips (Luna-Jiménez et al. 2022). The map from landmarks to action units: 71 takes of two
 actors, one neutral still of each of the 24, and 3,340 stills of FER2013. The network of expressions: 25,838 stills of
-FER2013 (Goodfellow et al. 2013); of PublicTest it gets 66.3 % right, in seven classes, with the mirror images.
+FER2013 (Goodfellow et al. 2013); of PublicTest it gets 65.8 % right in seven
+classes, and 66.3 % with the mirror images, which a clip's answer goes without.
 
 ## How good it is
 
