@@ -32,10 +32,9 @@ def answer(prediction, name, clip):
 
 def heading(prediction):
     """The sentence, and all that limits it; what forbids to believe it stands first, in red."""
-    alarms = [warning for warning in prediction.warnings if warning.startswith("Trained on drawn faces")]
     remarks = [] if prediction.confident else ["The model abstains: it is not confident enough to predict an emotion."]
-    remarks += [warning for warning in prediction.warnings if warning not in alarms]
-    red = "".join(f'<p class="alarm" role="alert">{html.escape(alarm)}</p>' for alarm in alarms)
+    remarks += [warning for warning in prediction.warnings if warning not in prediction.alarms]
+    red = "".join(f'<p class="alarm" role="alert">{html.escape(alarm)}</p>' for alarm in prediction.alarms)
     listed = "".join(f"<li>{html.escape(remark)}</li>" for remark in remarks)
     return f"{red}<h2>{html.escape(prediction.sentence)}</h2>{listed and f'<ul>{listed}</ul>'}"
 

@@ -38,6 +38,11 @@ class Prediction:
     warnings: list  # sentences on what limits the answer
 
     @property
+    def alarms(self):
+        """The warnings that forbid to believe the answer."""
+        return [warning for warning in self.warnings if warning == DRAWN_FACES]
+
+    @property
     def sentence(self):
         """The answer in words, such as "happy 93 %" or "abstains: happy 41 %, calm 30 %"."""
         best = sorted(self.probabilities, key=self.probabilities.get, reverse=True)[:2]
