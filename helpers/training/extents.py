@@ -11,7 +11,7 @@ STEP = {"video": {"tensorflow": 1e-4, "jax": 7e-5}, "audio": {"tensorflow": 6.5e
 def extent(epochs, folds, features, model):
     """Decides how many epochs and folds to train, and prints what was shortened and how to have the whole.
 
-    "auto" is all epochs and two folds on an accelerator; on a CPU one fold, and the epochs that end in two minutes with
+    "auto" is all epochs and two folds on an accelerator; on a CPU one fold, and the epochs that end in 90 seconds with
     the thesis' networks. Their number depends neither on `folds`, so that finished folds are kept when more are asked
     for, nor on the speed of the moment.
 
@@ -35,4 +35,4 @@ def _epochs(features, model):
     """Epochs that end in time on this CPU."""
     backend, streams = runtime.choose_backend(), ("video", "audio") if model == "fusion" else (model,)
     steps = sum(STEP[s].get(backend, STEP[s]["tensorflow"]) * getattr(features, s).shape[1] for s in streams)
-    return SECONDS.get(features.data, 110) / (len(features) * steps) * min(2, runtime.workers()) / 2
+    return SECONDS.get(features.data, 90) / (len(features) * steps) * min(2, runtime.workers()) / 2

@@ -25,7 +25,7 @@ def on(monkeypatch, device):
 
 
 @pytest.mark.parametrize("model", ["video", "audio", "fusion"])
-def test_on_a_cpu_auto_is_one_fold_and_the_epochs_that_end_in_two_minutes(monkeypatch, capsys, model):
+def test_on_a_cpu_auto_is_one_fold_and_the_epochs_that_end_in_time(monkeypatch, capsys, model):
     on(monkeypatch, "CPU")
     epochs, folds = training.extent("auto", "auto", REAL, model)
     assert 5 <= epochs < 60 and folds == 1
