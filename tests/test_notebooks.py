@@ -37,6 +37,7 @@ QUICK = {
     "UNITS": 8,
     "ROWS": ("full model", "no augmentation"),
     "FUSIONS": ("cross",),
+    "FUSION_EPOCHS": 1,
 }
 
 
