@@ -1,4 +1,4 @@
-# make demo | app | test | test-all | browser | setup | lab | lint | bench CLIPS=dir | publish REPO=owner/name | lock   (see README.md)
+# make demo | app | test | test-all | browser | setup | lab | lint | site | bench CLIPS=dir | publish REPO=owner/name | lock   (see README.md)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,8 +18,9 @@ VALUES += --set GRU_UNITS=64 --set VIDEO_GRU_UNITS=64 --set AUDIO_GRU_UNITS=64 -
 endif
 DATA := --set DATASET=$(DATASET) --set "ROOT=$(ROOT)" --set RUN=$(RUN) --set ACTORS=$(ACTORS)
 
-.PHONY: demo app test test-all browser setup lab lint bench publish lock clean
+.PHONY: demo app test test-all browser setup lab lint site bench publish lock clean
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 
 help:
 	@head -n 1 Makefile
@@ -67,6 +68,16 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
+
+# README, docs and the executed notebooks as one static site in runs/site/html. Notebooks that have changed are run, with
+# the values that they have: half an hour on two cores for all of them.
+SITE := runs/site
+site: setup $(patsubst %,$(SITE)/%,$(wildcard notebooks/*.ipynb))
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -r requirements-site.txt
+	$(BIN)/sphinx-build -q -W -c docs . $(SITE)/html
+
+$(SITE)/notebooks/%.ipynb: notebooks/%.ipynb
+	$(BIN)/python -m helpers.notebooks run --out $(SITE)/notebooks $<
 
 # One JSON line each; CLIPS is a folder of real RAVDESS clips and recordings.
 bench: setup
