@@ -5,7 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["app", "exporting", "fold_ensemble", "live", "onnx_file", "playback", "pooled"]
-    + ["prediction", "predictor", "recorder", "uploads", "windows"],
+    + ["prediction", "predictor", "recorder", "sharing", "uploads", "windows"],
     submod_attrs={
         "predictor": ["Predictor"],
         "prediction": ["Prediction"],

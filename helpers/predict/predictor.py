@@ -19,7 +19,7 @@ from helpers.audio import descriptors
 from helpers.data import mp4
 from helpers.data.exclusions import ClipError
 from helpers.features import clip as clip_features
-from helpers.predict import exporting, fold_ensemble, pooled, windows
+from helpers.predict import exporting, fold_ensemble, pooled, sharing, windows
 from helpers.predict.prediction import DRAWN_CLIP, DRAWN_FACES, Part, Prediction, warnings_about
 from helpers.video import backbone, face_detector
 
@@ -56,14 +56,15 @@ class Predictor:
         """A predictor from the folder of a finished cross-validation, or from a file that `export` made.
 
         Args:
-            path: the folder or the file. A fusion's subsystems are looked for beside its folder, under its name with
-                "video" and "audio" in the place of "fusion"; with them it also answers clips that lack a modality.
+            path: the folder or the file, or "hf://owner/name" (see `sharing.fetch`). A fusion's subsystems are looked
+                for beside its folder, under its name with "video" and "audio" in the place of "fusion"; with them it
+                also answers clips that lack a modality.
             fold: of a folder: number of the fold whose model answers. None takes the mean of all folds' answers.
             threshold: probability above which an answer is confident; by default the model's own.
         Raises FileNotFoundError, ValueError: no such file, no finished run, or VGG16's weights are missing; no such
         fold, or the file is no exported model or was tampered with.
         """
-        path = pathlib.Path(path)
+        path = sharing.fetch(path) if sharing.is_address(path) else pathlib.Path(path)
         if path.is_dir():
             return cls(*fold_ensemble.load_with_subsystems(path, fold), threshold=threshold)
         if fold is not None:
