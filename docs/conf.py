@@ -21,6 +21,10 @@ nb_merge_streams = True
 myst_enable_extensions = ["amsmath", "dollarmath"]
 myst_heading_anchors = 4
 html_theme = "furo"
+REPO = "OWNER/NAME"  # `make publish` fills it in
+if "OWNER" not in REPO:
+    html_baseurl = "https://{}.github.io/{}/".format(*REPO.split("/"))
+    html_theme_options = {"source_repository": f"https://github.com/{REPO}/", "source_branch": "main"}
 html_title = project
 suppress_warnings = ["myst.header", "misc.highlighting_failure", "mystnb.unknown_mime_type"]
 

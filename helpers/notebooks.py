@@ -15,14 +15,15 @@ import time
 from helpers import runtime
 
 _NAME = r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+"
-# The one place that says where: the others are stamped from it.
-_HOME = re.compile(rf'(?<=Repository = "https://github\.com/)({_NAME})(?=")')
-_MARKS = (
-    re.compile(rf"(?<=colab\.research\.google\.com/github/)({_NAME})(?=/blob/)"),
-    re.compile(rf"(?<=https://github\.com/)({_NAME})(?=/(?:actions|blob|archive)|\.git|\)|$)", re.MULTILINE),
-    re.compile(rf'(?<=repository-code: "https://github\.com/)({_NAME})(?=")'),
-    re.compile(rf'(?<=REPO = \\")({_NAME})(?=\\")'),  # in a notebook's JSON
-)
+_HOME = re.compile(rf'(?<=Repository = "https://github\.com/)({_NAME})(?=")')  # in pyproject.toml
+_BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+_BADGE += "(https://colab.research.google.com/github/{}/blob/main/notebooks/{})"
+_ROW = re.compile(r"^(\| \[[^]]+\]\(notebooks/([^)]+)\))(?: \[!\[Open in Colab\]\S+)?", re.MULTILINE)
+_BLOCK = re.compile(r"<!-- (unpublished|published) -->.*?<!-- /\1 -->", re.DOTALL)
+_PUBLISHED = """<!-- published -->
+[![tests](https://github.com/{repo}/actions/workflows/tests.yml/badge.svg)](https://github.com/{repo}/actions)
+[All pages and executed notebooks as a site](https://{owner}.github.io/{name}/)
+<!-- /published -->"""
 
 
 class NotebookError(RuntimeError):
@@ -122,28 +123,43 @@ def setting(words):
         return name, value
 
 
-def stamped(project=runtime.PROJECT):
-    """The files that name the published suite: {path: set of owner/name in it}."""
-    project = pathlib.Path(project)
-    paths = [project / "README.md", project / "CITATION.cff", *sorted((project / "notebooks").glob("*.ipynb"))]
-    return {p: {match for mark in _MARKS for match in mark.findall(p.read_text(encoding="utf-8"))} for p in paths}
-
-
 def stamp(repo, project=runtime.PROJECT):
-    """Writes `repo`, owner/name, into pyproject.toml, README badges, CITATION.cff, notebooks. Returns those changed."""
+    """Writes where the suite is published, owner/name on GitHub, into all that names it; can be repeated.
+
+    That is pyproject.toml, CITATION.cff, the site, the notebooks' set-up cells, and the buttons that open the
+    notebooks in Colab, which README and notebooks do without before. Returns the files changed.
+    """
     if not re.fullmatch(_NAME, repo):
         raise ValueError(f"{repo!r} is not owner/name, such as ada/emotion-notebooks")
     project = pathlib.Path(project)
-    changed = []
-    for path in (project / "pyproject.toml", *stamped(project)):
-        before = path.read_text(encoding="utf-8")
-        after = before
-        for mark in (_HOME,) if path.name == "pyproject.toml" else _MARKS:
-            after = mark.sub(repo, after)
-        if after != before:
+    paths = [project / name for name in ("pyproject.toml", "README.md", "CITATION.cff", "docs/conf.py")]
+    paths += sorted((project / "notebooks").glob("*.ipynb"))
+    before = {path: path.read_text(encoding="utf-8") for path in paths}
+    current, changed = _HOME.search(before[paths[0]])[1], []
+    for path, text in before.items():
+        after = text.replace(current, repo)
+        if path.name == "README.md":
+            owner, name = repo.split("/")
+            after = _BLOCK.sub(_PUBLISHED.format(repo=repo, owner=owner, name=name), after)
+            after = _ROW.sub(lambda row: f"{row[1]} {_BADGE.format(repo, row[2])}", after)
+        if path.suffix == ".ipynb":
+            after = _with_badge(after, _BADGE.format(repo, path.name))
+        if after != text:
             path.write_text(after, encoding="utf-8")
             changed.append(path)
     return changed
+
+
+def _with_badge(text, badge):
+    """A notebook's JSON with the button between its title and the rest of its first cell."""
+    import nbformat
+
+    notebook = nbformat.reads(text, as_version=4)
+    title, rest = notebook.cells[0].source.split("\n\n", 1)
+    if rest.startswith("[![Open in Colab]"):
+        rest = rest.split("\n\n", 1)[1]
+    notebook.cells[0].source = "\n\n".join([title, badge, rest])
+    return nbformat.writes(notebook) + "\n"
 
 
 def main(arguments=None):
