@@ -18,6 +18,9 @@ README = (PROJECT / "README.md").read_text(encoding="utf-8")
 RESULTS = PROJECT / "docs" / "results"
 # What is often written for it: the term as this suite writes it.
 TERMS = {
+    r"\b(?:behavior|color|center|gray|learned|(?:recogn|optim|standard|general|regular|initial|minim|maxim)iz\w+)\b": (
+        "the British spelling"
+    ),
     r"VGG[- ]16|Vgg16|VGG-Net": "VGG16",
     r"MFCCs|mfccs|MFCC's": "MFCC",
     r"\b[Cc]lam\b|\bclaim emotion": "calm",
