@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -99,25 +100,39 @@ def test_every_section_with_an_equation_checks_something(link):
     assert any(isinstance(node, ast.Assert) for node in ast.walk(tree))
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_alone_in_an_empty_folder_and_leaves_nothing_there(tmp_path):
     executed = notebooks.run(PATH, cwd=tmp_path, tell=lambda line: None)
     assert not list(tmp_path.iterdir())
-    tree = ast.parse("\n".join(code(executed.cells)))
-    assert sum(isinstance(node, ast.Assert) for node in ast.walk(tree)) >= 60
     drawn = sum("image/png" in out.get("data", {}) for cell in executed.cells for out in cell.get("outputs", []))
     assert drawn >= len(FIGURES)
 
 
 @pytest.fixture(scope="module")
-def before(tmp_path_factory):
-    """The names that exist where each section starts: {heading: names}. Runs the whole notebook once."""
-    names, found = {"runtime": runtime}, {}
-    for heading, cells in sections().items():
-        found[heading] = dict(names)
-        if heading != "Set-up":
+def in_process(tmp_path_factory):
+    """The cells run here, from the set-up on: ({heading: the names that exist where it starts}, folder, figures)."""
+    names, found, figures, folder = {"__name__": "__main__"}, {}, 0, tmp_path_factory.mktemp("empty")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "path", [str(runtime.PROJECT), *sys.path])
+        for heading, cells in sections().items():
+            found[heading] = dict(names)
             exec("\n".join(code(cells)), names)
-        plt.close("all")
-    return found
+            figures += len(plt.get_fignums())
+            plt.close("all")
+    return found, folder, figures
+
+
+@pytest.fixture
+def before(in_process):
+    return in_process[0]
+
+
+def test_its_cells_check_sixty_things_draw_every_figure_and_leave_no_file(in_process):
+    _, folder, figures = in_process
+    assert not list(folder.iterdir()) and figures >= len(FIGURES)
+    tree = ast.parse("\n".join(code(nbformat.read(PATH, as_version=4).cells)))
+    assert sum(isinstance(node, ast.Assert) for node in ast.walk(tree)) >= 60
 
 
 PRINTED = "as the thesis prints it"

@@ -15,14 +15,16 @@ import no_tensorflow
 import numpy as np
 import pytest
 
-from helpers import config, notebooks, runtime
+from helpers import config, notebooks, runtime, training
 from helpers.data import mirror
 
 NOTEBOOKS = sorted((runtime.PROJECT / "notebooks").glob("*.ipynb"))
 BACKGROUND, FIRST, *WITH_CLIPS = NOTEBOOKS  # 00 needs no clips, 01 makes the features, the others train or answer
 IN_ORDER = NOTEBOOKS[1:7]
+ON_JAX, EVALUATION = NOTEBOOKS[3], NOTEBOOKS[5]
 # The smallest training that still goes through every cell.
 QUICK = {
+    "N_ACTORS": 4,
     "TAKES": 1,
     "RUN": "demo",
     "N_FOLDS": 2,
@@ -138,33 +140,40 @@ def test_values_are_read_as_python_or_else_as_text(tmp_path):
     assert "('x', 1.5) '/some/where'" in printed(nbformat.read(path, 4))
 
 
-@pytest.fixture(scope="module")
-def one_take(clips, tmp_path_factory):
-    """One take of each actor and emotion, 48 clips: the notebooks need no more to go through every cell."""
-    folder = tmp_path_factory.mktemp("one_take")
-    for path in clips.glob("Actor_*/*-01-01-??.mp4"):
-        (folder / path.parent.name).mkdir(exist_ok=True)
-        os.link(path, folder / path.parent.name / path.name)
-    (folder / "made.json").write_text('{"takes": 1}')
-    return folder
-
-
-def in_order_settings(one_take):
-    return {**QUICK, "ROOT": str(one_take), "DATASET": "synthetic", "TABLE_ROWS": 1}
-
-
 def run_quietly(path, settings, folder):
     return notebooks.run(path, settings, cwd=folder, tell=lambda line: None)
 
 
+def run_in_turn(path, clips, folder):
+    """Runs one of the notebooks that go in order: 03 on JAX where TensorFlow cannot be imported, 05 on its own values.
+
+    Returns: the executed notebook.
+    """
+    settings = {"RUN": "demo", "ROOT": str(clips)}
+    if path.name != EVALUATION.name:
+        settings |= {**QUICK, "DATASET": "synthetic"}
+    with pytest.MonkeyPatch.context() as patch:
+        if path.name == ON_JAX.name:
+            patch.setenv("PYTHONPATH", str(no_tensorflow.hide(folder / "no_tensorflow")))
+            patch.setenv("KERAS_BACKEND", "jax")
+        return run_quietly(path, settings, folder)
+
+
+def trained(folder):
+    """When the files of each trained fold were written: {path: ns}."""
+    return {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")}
+
+
 @pytest.fixture(scope="module")
-def in_order(one_take, cache, feature_set, tmp_path_factory):
+def in_order(clips, cache, feature_set, tmp_path_factory):
     """Notebooks 01 to 06 with their exercises solved, one after the other in one folder: {name: executed notebook}."""
     folder, copies = tmp_path_factory.mktemp("in_order"), tmp_path_factory.mktemp("copies")
     (folder / "cache").symlink_to(cache)
-    settings = in_order_settings(one_take)
-    paths = [with_solutions(path, copies) for path in IN_ORDER]
-    return folder, {path.name: run_quietly(path, settings, folder) for path in paths}
+    executed = {}
+    for path in IN_ORDER:
+        (folder / path.name).touch()  # says when it began
+        executed[path.name] = run_in_turn(with_solutions(path, copies), clips, folder)
+    return folder, executed
 
 
 def test_notebooks_01_to_05_run_in_order_and_leave_results_and_figures(in_order):
@@ -173,7 +182,7 @@ def test_notebooks_01_to_05_run_in_order_and_leave_results_and_figures(in_order)
     for model in ("video", "audio", "fusion"):
         for name in (model, f"{model}-actor"):
             summary = json.loads((demo / name / "summary.json").read_text())
-            assert summary["n"] == 48 and summary["model"] == model
+            assert summary["n"] == 32 and summary["model"] == model
     pictures = {path.name for path in demo.glob("*.png")}
     assert {"faces.png", "mfcc.png", "confusion_video.png", "confusion_audio.png", "confusion_fusion.png"} <= pictures
     assert {"curves_fusion.png", "systems_random.png", "systems_actor.png", "confusions.png"} <= pictures
@@ -217,9 +226,9 @@ def test_every_exercise_has_a_solution_that_runs(in_order):
 
 
 @pytest.mark.slow
-def test_notebook_07_goes_on_with_the_models_of_the_others_and_its_exercises_are_solved(in_order, one_take, tmp_path):
+def test_notebook_07_goes_on_with_the_models_of_the_others_and_its_exercises_are_solved(in_order, clips, tmp_path):
     path = NOTEBOOKS[7]
-    solved(path, run_quietly(with_solutions(path, tmp_path), in_order_settings(one_take), in_order[0]))
+    solved(path, run_in_turn(with_solutions(path, tmp_path), clips, in_order[0]))
 
 
 def test_the_surest_wrong_answers_can_be_watched_and_heard(in_order):
@@ -277,21 +286,28 @@ def test_a_wrong_answer_in_a_gap_is_told():
         exec(cell.source.replace("uar = None", "uar = 0.25", 1), {"np": np, "first": first})
 
 
-def test_evaluation_takes_the_earlier_results_and_trains_nothing(in_order, one_take):
-    folder, _ = in_order
-    stamps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")}
-    run_quietly(WITH_CLIPS[3], {"RUN": "demo", "ROOT": str(one_take)}, folder)
-    assert stamps and {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")} == stamps
+def test_evaluation_takes_the_earlier_results_and_trains_nothing(in_order):
+    stamps, begun = trained(in_order[0]), (in_order[0] / EVALUATION.name).stat().st_mtime_ns
+    assert len(stamps) > 36 and max(stamps.values()) < begun
 
 
+@pytest.mark.slow
 def test_evaluation_refuses_the_results_of_other_clips(in_order):
     with pytest.raises(notebooks.NotebookError, match="has results on synthetic, not on ravdess: set DATASET or RUN"):
-        run_quietly(WITH_CLIPS[3], {"RUN": "demo"}, in_order[0])
+        run_quietly(EVALUATION, {"RUN": "demo"}, in_order[0])
+
+
+def test_the_cell_of_evaluation_that_takes_results_refuses_those_of_other_clips(small_runs):
+    cells = [cell.source for cell in nbformat.read(EVALUATION, 4).cells if cell.cell_type == "code"]
+    names = {"RUNS": small_runs[0], "DATA": "ravdess", "training": training}
+    exec(next(source for source in cells if source.startswith("def result_of")), names)
+    with pytest.raises(ValueError, match="has results on synthetic, not on ravdess: set DATASET or RUN"):
+        names["result_of"]("audio", "random")
 
 
 def test_evaluation_alone_trains_the_audio_subsystem_on_the_real_features_that_are_carried(tmp_path):
     settings = {"EPOCHS": 1, "RUN_FOLDS": 1, "ACTORS": 4, "AUDIO_GRU_UNITS": 8, "AUDIO_GRU_LAYERS": 1}
-    said = printed(run_quietly(WITH_CLIPS[3], settings, tmp_path))
+    said = printed(run_quietly(EVALUATION, settings, tmp_path))
     assert "RAVDESS, real people, AUDIO ALONE" in said and "Shortened for this CPU: 1 epochs of 60" in said
     assert {path.parent.name for path in tmp_path.glob("runs/ravdess/*/summary.json")} == {"audio", "audio-actor"}
 
@@ -308,26 +324,26 @@ def shown(executed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", IN_ORDER, ids=lambda path: path.stem)
-def test_run_twice_in_a_row_a_notebook_shows_the_same_and_trains_nothing(path, in_order, one_take):
+def test_run_twice_in_a_row_a_notebook_shows_the_same_and_trains_nothing(path, in_order, clips):
     folder, executed = in_order
-    stamps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")}
-    once_more = run_quietly(path, in_order_settings(one_take), folder)
+    stamps = trained(folder)
+    once_more = run_in_turn(path, clips, folder)
     gaps = folded(nbformat.read(path, as_version=4), "Answer")
     assert ("Replace None by your" in printed(once_more)) == bool(gaps), "a gap left open says so"
     before = shown(executed[path.name])
     for source, outputs in shown(once_more).items():
         assert outputs == before.get(source, outputs), source  # the gaps were filled in before
-    assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/demo/*/fold_*/*")} == stamps
+    assert trained(folder) == stamps
 
 
 @pytest.mark.slow
-def test_changing_gru_units_keeps_the_mfcc_and_trains_anew(in_order, one_take):
+def test_changing_gru_units_keeps_the_mfcc_and_trains_anew(in_order, clips):
     folder, _ = in_order
     shutil.copytree(folder / "runs" / "demo", folder / "runs" / "other")
     mfcc = {path: path.stat().st_mtime_ns for path in folder.glob("cache/mfcc-*/*")}
-    settings = {**QUICK, "ROOT": str(one_take), "RUN": "other", "PROTOCOLS": ("random",), "GRU_UNITS": 6}
+    settings = {**QUICK, "ROOT": str(clips), "RUN": "other", "PROTOCOLS": ("random",), "GRU_UNITS": 6}
     notebooks.run(WITH_CLIPS[1], settings, cwd=folder, tell=lambda line: None)
-    assert len(mfcc) >= 48 and {path: path.stat().st_mtime_ns for path in folder.glob("cache/mfcc-*/*")} == mfcc
+    assert len(mfcc) >= 32 and {path: path.stat().st_mtime_ns for path in folder.glob("cache/mfcc-*/*")} == mfcc
     units = {
         path.parent.name.partition(".")[2] == "": json.loads(path.read_text())["audio"]["units"]
         for path in folder.glob("runs/other/audio*/config.json")
@@ -337,26 +353,27 @@ def test_changing_gru_units_keeps_the_mfcc_and_trains_anew(in_order, one_take):
 
 
 @pytest.mark.slow
-def test_notebook_01_runs_alone_in_an_empty_folder(one_take, cache, feature_set, tmp_path):
+def test_notebook_01_runs_alone_in_an_empty_folder(clips, cache, feature_set, tmp_path):
     """Clips and cache are lent, since making them is tested elsewhere."""
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "synthetic").symlink_to(one_take)
+    (tmp_path / "data" / "synthetic").symlink_to(clips)
     (tmp_path / "cache").symlink_to(cache)
-    executed = notebooks.run(FIRST, {"BACKUP": str(tmp_path), "TAKES": 1}, cwd=tmp_path, tell=lambda line: None)
+    settings = {"BACKUP": str(tmp_path), "N_ACTORS": 4, "TAKES": 1}
+    executed = notebooks.run(FIRST, settings, cwd=tmp_path, tell=lambda line: None)
     assert {path.name for path in tmp_path.glob("runs/synthetic/*.png")} == {"faces.png", "mfcc.png", "gallery.png"}
     assert 'DATASET "auto" is SYNTHETIC, drawn faces, no people' in printed(executed)
     assert "FER2013 needs a Kaggle sign-in" in printed(executed), "what needs the reader is said"
-    assert len(mirror.zipfile.ZipFile(tmp_path / "emotion-cache.zip").namelist()) > 3 * 48
+    assert len(mirror.zipfile.ZipFile(tmp_path / "emotion-cache.zip").namelist()) > 3 * 32
 
 
 @pytest.fixture(scope="module")
-def three_classes(one_take):
-    """A csv of one's own: three emotions of the synthetic clips under other names, six speakers."""
+def three_classes(clips):
+    """A csv of one's own: three emotions of the synthetic clips under other names, four speakers."""
     names = {"01": "flat", "05": "cross", "03": "glad"}
-    rows = [(path, names.get(path.name[6:8])) for path in sorted(one_take.glob("Actor_*/*.mp4"))]
-    lines = [f"{path.relative_to(one_take)},{name},{path.parent.name}" for path, name in rows if name]
-    (one_take / "three.csv").write_text("\n".join(["path,emotion,speaker", *lines]))
-    return one_take / "three.csv"
+    rows = [(path, names.get(path.name[6:8])) for path in sorted(clips.glob("Actor_*/*.mp4"))]
+    lines = [f"{path.relative_to(clips)},{name},{path.parent.name}" for path, name in rows if name]
+    (clips / "three.csv").write_text("\n".join(["path,emotion,speaker", *lines]))
+    return clips / "three.csv"
 
 
 @pytest.mark.slow
@@ -372,7 +389,7 @@ def test_each_notebook_runs_alone_on_three_classes_of_ones_own(path, three_class
     assert list(tmp_path.glob("runs/demo/**/*.png"))
     for summary in tmp_path.glob("runs/demo/**/summary.json"):
         result = json.loads(summary.read_text())
-        assert list(result["per_class"]) == ["flat", "glad", "cross"] and result["n"] == 18
+        assert list(result["per_class"]) == ["flat", "glad", "cross"] and result["n"] == 12
 
 
 @pytest.mark.slow
@@ -389,24 +406,31 @@ def test_bad_clips_are_named_in_the_notebook_and_stop_nothing(bad_clips, tmp_pat
     assert f"left out: {len(expected)}" in said and "digital silence" in said and "no face in any" in said
 
 
-@pytest.mark.parametrize(
-    "paths",
-    [(WITH_CLIPS[1],), pytest.param(NOTEBOOKS, marks=pytest.mark.slow)],
-    ids=["03", "all"],
-)
-def test_the_chain_runs_on_jax_where_tensorflow_cannot_be_imported(paths, one_take, cache, feature_set, tmp_path):
+def on_jax(executed, summary):
+    """Asserts that a notebook and a run it left were made on JAX, with every clip tested."""
+    assert "on jax" in printed(executed)
+    stored = json.loads(summary.read_text())
+    assert stored["backend"] == "jax" and stored["n"] == 32
+
+
+def test_a_training_notebook_runs_on_jax_where_tensorflow_cannot_be_imported(in_order):
+    folder, executed = in_order
+    on_jax(executed[ON_JAX.name], folder / "runs" / "demo" / "audio" / "summary.json")
+    other = json.loads((folder / "runs" / "demo" / "video" / "summary.json").read_text())
+    assert other["backend"] == "tensorflow", "notebook 05 compares what two backends trained"
+
+
+@pytest.mark.slow
+def test_the_chain_runs_on_jax_where_tensorflow_cannot_be_imported(clips, cache, feature_set, tmp_path):
     blocker = no_tensorflow.hide(tmp_path / "no_tensorflow")
     (tmp_path / "cache").symlink_to(cache)
-    settings = {**QUICK, "PROTOCOLS": ("random",), "ROOT": str(one_take)}
-    known = {name for path in paths for name in notebooks.parameters(nbformat.read(path, 4))}
+    settings = {**QUICK, "PROTOCOLS": ("random",), "ROOT": str(clips)}
+    known = {name for path in NOTEBOOKS for name in notebooks.parameters(nbformat.read(path, 4))}
     words = [word for name in known & settings.keys() for word in ("--set", f"{name}={settings[name]!r}")]
     path = os.pathsep.join([str(blocker), str(runtime.PROJECT)])
-    done = command(*words, "--out", "executed", *paths, cwd=tmp_path, PYTHONPATH=path, KERAS_BACKEND="jax")
+    done = command(*words, "--out", "executed", *NOTEBOOKS, cwd=tmp_path, PYTHONPATH=path, KERAS_BACKEND="jax")
     assert done.returncode == 0, done.stderr
-    assert "on jax" in printed(nbformat.read(tmp_path / "executed" / WITH_CLIPS[1].name, 4))
-    model = "fusion" if WITH_CLIPS[2] in paths else "audio"
-    summary = json.loads((tmp_path / "runs" / "demo" / model / "summary.json").read_text())
-    assert summary["backend"] == "jax" and summary["n"] == 48
+    on_jax(nbformat.read(tmp_path / "executed" / ON_JAX.name, 4), tmp_path / "runs" / "demo" / "fusion" / "summary.json")
 
 
 def test_in_a_folder_without_the_suite_the_set_up_cell_says_what_to_set(tmp_path):

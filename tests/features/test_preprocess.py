@@ -80,7 +80,7 @@ def test_one_pass_gives_what_two_passes_give(table, tmp_path):
 
 def test_killed_twice_the_finished_cache_is_the_same_to_the_last_byte(table, clips, tmp_path):
     script = (
-        "import sys; from helpers import data, features; table = data.index(sys.argv[1]).iloc[::16];"
+        "import sys; from helpers import data, features; table = data.index(sys.argv[1]).iloc[::8];"
         "features.build(table, sys.argv[2], progress=False)"
     )
     environment = {**os.environ, "PYTHONPATH": str(runtime.PROJECT)}

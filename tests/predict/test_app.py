@@ -42,7 +42,7 @@ def strange(tmp_path_factory):
     made["empty"].touch()
     synthetic.clip(made["faceless"], "happy", 3, seconds=1.5, face=False, sound=False)
     synthetic.clip(made["silent"], "happy", 3, seconds=1.5, sound=False)
-    synthetic.clip(made["4K"], "happy", 3, seconds=0.6, size=(3840, 2160))
+    synthetic.clip(made["4K"], "happy", 3, seconds=0.6, fps=5, size=(3840, 2160))
     mp4.write(made["long"], [np.zeros((64, 64, 3), np.uint8)] * 601, size=(64, 64), fps=1)
     with zipfile.ZipFile(made["bomb"], "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("clip.mp4", bytes(30 << 20))

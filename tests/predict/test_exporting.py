@@ -11,7 +11,8 @@ import pytest
 from no_tensorflow import hide
 
 from helpers import config, runtime
-from helpers.data import synthetic
+from helpers.data import datasets, synthetic
+from helpers.features import building
 from helpers.predict import exporting, predictor
 from helpers.training import cross_validation
 
@@ -89,9 +90,11 @@ def test_an_exported_file_answers_the_same_elsewhere_with_either_backend(backend
 
 
 @pytest.fixture(scope="module")
-def demo(clips, feature_set, tmp_path_factory):
+def demo(tmp_path_factory):
     """The fusion of `make demo`, speaker-independent: (folder, {clip_id: path} of fold 1's test clips)."""
     root = tmp_path_factory.mktemp("demo")
+    table = datasets.load("synthetic", root / "clips", takes=2)
+    feature_set = building.build(table, root / "cache", progress=False)
     settings = {
         "train": config.TrainConfig(epochs=8, batch_size=16, learning_rate=0.003),
         "video": config.SubsystemConfig.video(units=64),
@@ -100,7 +103,7 @@ def demo(clips, feature_set, tmp_path_factory):
     }
     result = cross_validation.cross_validate(feature_set, "fusion", "actor", 3, out=root / "fusion", **settings)
     held = result.predictions[result.predictions.fold == 1].clip_id
-    return root / "fusion", {clip_id: next(clips.rglob(f"{clip_id}.mp4")) for clip_id in held}
+    return root / "fusion", table.set_index("clip_id").path[held].to_dict()
 
 
 @pytest.mark.slow
