@@ -49,11 +49,11 @@ app: setup
 	@$(BIN)/python -m helpers.predict.app $(if $(MODEL),"$(MODEL)") $(if $(PORT),--port $(PORT))
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow" -n 3 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" -n 3 --dist loadfile --no-loadscope-reorder --durations=10
 
 # Every test, those that take minutes too.
 test-all: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # The notebooks in a real JupyterLab, and the page; needs a Chromium on the PATH.
 browser: setup

@@ -14,6 +14,12 @@ from helpers.features import building
 from helpers.training import cross_validation
 
 PROJECT = pathlib.Path(__file__).resolve().parent.parent
+# The files that take longest start first, so that no process works on one of them while the others have ended.
+LONGEST = ("test_notebooks.py", "test_cross_validation.py", "test_preprocess.py", "test_background.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")
