@@ -8,7 +8,7 @@ from helpers.config import SubsystemConfig, TrainConfig
 from helpers.features.feature_set import FeatureSet
 from helpers.training import cross_validation
 
-TINY = SubsystemConfig(units=6, fc_units=6)
+TINY = SubsystemConfig(cell="none", units=6, fc_units=6)
 TRAIN = TrainConfig(epochs=15, batch_size=8, learning_rate=0.02)
 
 
