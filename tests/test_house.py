@@ -84,7 +84,9 @@ def test_every_name_that_a_folder_hands_on_is_there():
     code += "for folder in folders:\n    [getattr(folder, name) for name in folder.__all__]\nprint('all there')"
     folders = [path.name for path in HELPERS.iterdir() if (path / "__init__.py").is_file()]
     quick = {**os.environ, "KERAS_BACKEND": "jax"}
-    done = subprocess.run([sys.executable, "-c", code % folders], cwd=PROJECT, env=quick, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code % folders], cwd=PROJECT, env=quick, capture_output=True, text=True
+    )
     assert done.stdout.strip().endswith("all there"), done.stderr
 
 

@@ -430,7 +430,9 @@ def test_the_chain_runs_on_jax_where_tensorflow_cannot_be_imported(clips, cache,
     path = os.pathsep.join([str(blocker), str(runtime.PROJECT)])
     done = command(*words, "--out", "executed", *NOTEBOOKS, cwd=tmp_path, PYTHONPATH=path, KERAS_BACKEND="jax")
     assert done.returncode == 0, done.stderr
-    on_jax(nbformat.read(tmp_path / "executed" / ON_JAX.name, 4), tmp_path / "runs" / "demo" / "fusion" / "summary.json")
+    on_jax(
+        nbformat.read(tmp_path / "executed" / ON_JAX.name, 4), tmp_path / "runs" / "demo" / "fusion" / "summary.json"
+    )
 
 
 def test_in_a_folder_without_the_suite_the_set_up_cell_says_what_to_set(tmp_path):

@@ -10,6 +10,7 @@ import sys
 import zipfile
 
 import chromium
+import cv2
 import numpy as np
 import psutil
 import pytest
@@ -33,6 +34,13 @@ def clip(tmp_path_factory):
     return synthetic.clip(tmp_path_factory.mktemp("clip") / "new.mp4", "happy", 3, seconds=1.5)
 
 
+def enlarge(clip, to, size):
+    """Writes a clip's pictures and sound in another size: drawing one that large takes 20 times as long."""
+    sound = decoding.Sound()
+    pictures = [cv2.resize(picture.rgb(), size) for picture in decoding.decode(clip, sound=sound)]
+    mp4.write(to, pictures, sound.samples(), size=size, fps=10)
+
+
 @pytest.fixture(scope="module")
 def strange(tmp_path_factory):
     """Files that people drop: {name: (path, words of the answer)}."""
@@ -42,7 +50,7 @@ def strange(tmp_path_factory):
     made["empty"].touch()
     synthetic.clip(made["faceless"], "happy", 3, seconds=1.5, face=False, sound=False)
     synthetic.clip(made["silent"], "happy", 3, seconds=1.5, sound=False)
-    synthetic.clip(made["4K"], "happy", 3, seconds=0.6, fps=5, size=(3840, 2160))
+    enlarge(synthetic.clip(folder / "small.mp4", "happy", 3, seconds=0.6, fps=10), made["4K"], (3840, 2160))
     mp4.write(made["long"], [np.zeros((64, 64, 3), np.uint8)] * 601, size=(64, 64), fps=1)
     with zipfile.ZipFile(made["bomb"], "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("clip.mp4", bytes(30 << 20))
