@@ -11,7 +11,6 @@ import pytest
 
 from helpers import runtime
 from helpers.config import AudioConfig, VideoConfig
-from helpers.data import ravdess
 from helpers.features import building, preprocess
 
 
@@ -100,7 +99,7 @@ def test_killed_twice_the_finished_cache_is_the_same_to_the_last_byte(table, cli
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert start().wait() == 0
-    building.build(ravdess.index(clips).iloc[::8], tmp_path / "undisturbed", progress=False)
+    building.build(table.iloc[::8], tmp_path / "undisturbed", progress=False)
     assert content(tmp_path / "killed") == content(tmp_path / "undisturbed")
 
 
