@@ -84,6 +84,7 @@ def noise(samples, snr, seed=0):
 def _noisy(features, clips, config, snrs):
     """{SNR: audio inputs}."""
     import keras
+    from tqdm.auto import tqdm
 
     def each_snr(row, path):
         samples, rate = speech.load(path, config)
@@ -91,7 +92,8 @@ def _noisy(features, clips, config, snrs):
 
     paths = clips.set_index("clip_id").audio_path[features.clip_id] if snrs else ()
     jobs = [joblib.delayed(each_snr)(row, path) for row, path in enumerate(paths)]
-    by_snr = zip(*joblib.Parallel(n_jobs=runtime.workers(), prefer="threads")(jobs))
+    done = joblib.Parallel(n_jobs=runtime.workers(), prefer="threads", return_as="generator")(jobs)
+    by_snr = zip(*tqdm(done, total=len(jobs), desc="white noise", unit="clip", disable=not jobs))
     return {
         snr: {
             "audio": keras.utils.pad_sequences(values, dtype="float32", padding="post"),

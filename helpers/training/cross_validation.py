@@ -183,7 +183,8 @@ def _run_folds(features, settings, parts, out, subsystems, progress, workers):
     common = {"features": features, "settings": settings, "streams": streams, "subsystems": subsystems}
     rows = {k: dict(zip(("train_rows", "test_rows"), parts[k - 1])) for k in todo}
     jobs = [{**common, **rows[k], "k": k, "folder": out / f"fold_{k}"} for k in todo]
-    with tqdm(total=len(parts) * epochs, desc=settings["model"], disable=not progress) as bar:
+    title = f"{settings['model']}, {len(parts)} fold{'s' * (len(parts) > 1)}"
+    with tqdm(total=len(parts) * epochs, desc=title, unit="epoch", disable=not progress) as bar:
         bar.update((len(parts) - len(todo)) * epochs)
         if min(workers, len(todo)) > 1:
             from helpers.training import parallel_folds
