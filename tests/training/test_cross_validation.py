@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers import runtime
 from helpers.config import FusionConfig, SubsystemConfig, TrainConfig
 from helpers.data import datasets
 from helpers.features import building
@@ -19,6 +21,7 @@ from helpers.training import checks, cross_validation, fold
 
 QUICK = TrainConfig(epochs=2, batch_size=16)
 LONG = TrainConfig(epochs=30, batch_size=16)
+ENDLESS = TrainConfig(epochs=10**6, batch_size=16)
 STOPPING = TrainConfig(epochs=30, batch_size=16, validation=0.3, patience=30)
 TINY = SubsystemConfig(layers=1, units=4, fc_units=4)
 # Without a recurrent layer it is compiled in a third of the time: where the network does not matter.
@@ -75,7 +78,12 @@ def copied(finished, tmp_path):
 def test_every_fold_leaves_its_files_and_the_summary_is_of_all(finished):
     for k in (1, 2):
         folder = finished.out / f"fold_{k}"
-        assert sorted(p.name for p in folder.iterdir()) == ["history.csv", "model.keras", "predictions.csv"]
+        assert sorted(p.name for p in folder.iterdir()) == [
+            "fold.json",
+            "history.csv",
+            "model.keras",
+            "predictions.csv",
+        ]
         assert pd.read_csv(folder / "history.csv").epoch.tolist() == [1, 2]
     stored = json.loads((finished.out / "summary.json").read_text())
     assert stored == json.loads(json.dumps(finished.summary()))
@@ -493,3 +501,124 @@ def test_with_softened_mixed_and_masked_clips_it_still_learns_and_validates(tmp_
     train = TrainConfig(epochs=12, batch_size=16, learning_rate=0.02, validation=0.25, **changes)
     result = run(tmp_path / "audio", train=train, audio=TINY)
     assert result.summary()["accuracy"] > 0.8 and result.history.val_accuracy.notna().all()
+
+
+def test_a_second_process_is_refused_while_one_trains_there_and_is_told_which(tmp_path):
+    """A real process that trains until it is killed."""
+    code = f"import test_cross_validation as t; t.run(t.pathlib.Path({str(tmp_path / 'audio')!r}), train=t.ENDLESS)"
+    first = subprocess.Popen([sys.executable, "-c", code], cwd=pathlib.Path(__file__).parent)
+    try:
+        patience = time.monotonic() + 120
+        while not (tmp_path / "audio" / "config.json").is_file():
+            assert first.poll() is None and time.monotonic() < patience, "the first run did not begin"
+            time.sleep(0.01)
+        for train in (QUICK, ENDLESS):
+            with pytest.raises(
+                OSError, match=rf"process {first.pid} on {runtime.HOST} .*audio.*another folder as `out`"
+            ):
+                run(tmp_path / "audio", train=train)
+    finally:
+        first.kill()
+        first.wait()
+    assert json.loads((tmp_path / "audio" / "config.json").read_text())["train"]["epochs"] == ENDLESS.epochs
+    run(tmp_path / "audio", max_folds=1)  # a killed process holds nothing
+
+
+def test_folds_of_two_configurations_are_never_pooled(finished, copied, tmp_path):
+    other = run(tmp_path / "other", train=dataclasses.replace(QUICK, epochs=3), max_folds=1)
+    shutil.rmtree(copied / "fold_1")
+    shutil.copytree(other.out / "fold_1", copied / "fold_1")
+    words = r"fold_1 was trained with another train \(.*'epochs': 3.*\): delete that folder and run the same again"
+    for pool in (run, cross_validation.load):
+        with pytest.raises(ValueError, match=words):
+            pool(copied)
+    shutil.rmtree(copied / "fold_1")
+    alike(run(copied).predictions, finished.predictions)
+
+
+def test_folds_whose_configuration_is_gone_are_not_taken_for_another_ones(copied):
+    (copied / "config.json").unlink()
+    with pytest.raises(ValueError, match="fold_1 was trained with another seed"):
+        run(copied, seed=1)
+    run(copied)
+
+
+def test_folds_of_an_earlier_version_that_do_not_say_how_they_were_trained_go_on(finished, copied):
+    for path in copied.glob("fold_*/fold.json"):
+        path.unlink()
+    assert cross_validation.load(copied).summary() == run(copied).summary() == finished.summary()
+
+
+def cut(path):
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[: len(lines) // 2]))
+
+
+SPOILT = {
+    "half": (cut, "holds 11 rows instead of 24"),
+    "cut in a row": (lambda path: path.write_text(path.read_text()[:-30]), "holds 23 rows instead of 24|not numbers"),
+    "empty": (lambda path: path.write_bytes(b""), "No columns to parse"),
+    "garbage": (lambda path: path.write_bytes(b"\xff\x00garbage" * 99), "utf-8"),
+    "another table": (lambda path: path.write_text("a,b\n1,2\n"), "lacks the columns clip_id"),
+    "a quote": (lambda path: path.write_text(path.read_text().replace("\nclip", '\n"clip', 1)), "EOF inside string"),
+    "no numbers": (lambda path: path.write_text(path.read_text().replace("0.", "x.", 1)), "not numbers"),
+    "unknown class": (lambda path: path.write_text(re.sub(r",\d,\d,2,", ",7,0,2,", path.read_text(), count=1)), "7"),
+}
+
+
+@pytest.mark.parametrize("kind", SPOILT)
+def test_damaged_predictions_are_refused_by_name_and_count(kind, copied):
+    spoil, words = SPOILT[kind]
+    spoil(copied / "fold_2" / "predictions.csv")
+    for pool in (cross_validation.load, run):
+        with pytest.raises(ValueError, match=rf"fold_2/predictions\.csv .*({words}).*: delete that folder and run"):
+            pool(copied)
+
+
+def test_half_the_predictions_of_an_earlier_version_are_refused_by_the_summarys_count(copied):
+    for path in copied.glob("fold_*/fold.json"):
+        path.unlink()
+    cut(copied / "fold_2" / "predictions.csv")
+    with pytest.raises(ValueError, match=r"audio holds predictions of 35 clips, and its summary\.json says 48"):
+        cross_validation.load(copied)
+    with pytest.raises(ValueError, match=r"fold_2/predictions\.csv holds 11 rows instead of 24"):
+        run(copied)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b"{}", b"[" * 100_000], ids=lambda c: str(c[:9]))
+def test_a_damaged_configuration_or_summary_is_named_with_what_to_do(content, finished, copied):
+    (copied / "config.json").write_bytes(content)
+    for pool in (cross_validation.load, run):
+        with pytest.raises(ValueError, match=r"audio/config\.json is damaged \(.*delete"):
+            pool(copied)
+    shutil.copy(finished.out / "config.json", copied)
+    (copied / "summary.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"audio/summary\.json is damaged \(.*run the same again"):
+        cross_validation.load(copied)
+    assert run(copied).summary() == finished.summary(), "a summary is made again"
+
+
+@pytest.mark.parametrize("kind", ["empty", "half", "garbage", "another network"])
+def test_a_damaged_state_is_reported_and_its_fold_begins_anew(kind, finished, copied):
+    shutil.rmtree(copied / "fold_2")
+    state = copied / ".fold_2.state.npz"
+    about = np.array(json.dumps({"rows": [], "best": 1.0, "since": 0}))
+    np.savez(state, about=about, **{f"v{n}": np.zeros((9, 9)) for n in range(99)})
+    contents = {"empty": b"", "half": state.read_bytes()[:900], "garbage": b"PK\3\4" * 99}
+    state.write_bytes(contents.get(kind, state.read_bytes()))
+    with pytest.warns(UserWarning, match=r"\.fold_2\.state\.npz is damaged .*begins anew"):
+        alike(run(copied).predictions, finished.predictions)
+
+
+def test_ids_that_look_like_numbers_stay_names(tmp_path):
+    ids = np.array([f"{i:03}" for i in range(46)] + ["NA", "1e5"])
+    result = run(tmp_path / "audio", dataclasses.replace(toy(), clip_id=ids), max_folds=1)
+    assert set(result.predictions.clip_id) < set(ids) and set(
+        cross_validation.load(result.out).predictions.clip_id
+    ) < set(ids)
+
+
+def test_one_class_alone_is_nothing_to_learn(tmp_path):
+    features = toy()
+    with pytest.raises(ValueError, match="one class alone, 'calm'"):
+        run(tmp_path / "audio", dataclasses.replace(features, label=features.label * 0, classes=("calm",)))
