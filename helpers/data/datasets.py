@@ -85,7 +85,9 @@ def _table(dataset, root, actors, options):
 
 def clip(table, clip_id):
     """A clip's row of a table that `load` gave, a namedtuple; its files are fetched if they are on a server."""
-    row = next(table[table.clip_id == clip_id].itertuples(index=False))
+    row = next(table[table.clip_id == clip_id].itertuples(index=False), None)
+    if row is None:
+        raise ValueError(f"no clip {clip_id!r} among the {len(table)} of the table; see its column clip_id")
     ravdess_zenodo.fetch_row(row)
     return row
 

@@ -17,6 +17,8 @@ def check_folds(features, streams, protocol, parts):
         ValueError: a take, or under an actor-wise protocol an actor, on both sides; a class without training clips; a
             feature that is not finite. Names the fold, and the clip, actor or emotion.
     """
+    if len(np.unique(features.label)) < 2:
+        raise ValueError(f"the clips are of one class alone, {features.classes[features.label[0]]!r}: give two")
     takes = np.array([_take(name) for name in features.clip_id])
     for k, (train, test) in enumerate(parts, start=1):
         both = np.intersect1d(takes[train], takes[test])

@@ -202,7 +202,9 @@ def _collect(out, n_folds, settings, **about):
     import pandas as pd
 
     def gather(name):
-        return pd.concat([pd.read_csv(out / f"fold_{k}" / name) for k in range(1, n_folds + 1)], ignore_index=True)
+        paths = [out / f"fold_{k}" / name for k in range(1, n_folds + 1)]
+        tables = [pd.read_csv(path, converters={"clip_id": str}) for path in paths]  # an id such as 001 is no number
+        return pd.concat(tables, ignore_index=True)
 
     about |= {name: settings[name] for name in ("model", "protocol", "seed", "backend")}
     about |= {"epochs": settings["train"]["epochs"], "folds_planned": settings["n_folds"]}

@@ -94,3 +94,8 @@ def test_the_carried_mfcc_are_what_the_suite_makes_of_the_recordings(empty, shar
     table = datasets.load()
     carried = building.build(table[table.actor == 7].head(3), "cache", progress=False)
     assert (made.audio == carried.audio).mean() > 0.99 and abs(made.audio - carried.audio).max() < 1e-3
+
+
+def test_a_clip_that_is_not_in_the_table_is_named(table):
+    with pytest.raises(ValueError, match="no clip 'nobody' among the 96 of the table"):
+        datasets.clip(table, "nobody")
