@@ -223,8 +223,19 @@ def completed(settings):
 
 
 def read(path):
-    """A run's config.json, whatever version wrote it: dict."""
-    return completed(json.loads(pathlib.Path(path).read_text()))
+    """A run's config.json, whatever version wrote it: dict; ValueError where it is damaged."""
+    return completed(read_json(path, ("model", "classes", "train"), "delete that file and run the same again"))
+
+
+def read_json(path, names, remedy):
+    """A JSON file's dict, with `names` in it; ValueError says that the file is damaged, why, and the remedy."""
+    try:
+        content = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        if lacking := [name for name in names if not isinstance(content, dict) or name not in content]:
+            raise ValueError(f"it lacks {', '.join(lacking)}")
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged ({error}): {remedy}") from error
+    return content
 
 
 def key(config):

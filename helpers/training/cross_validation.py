@@ -1,5 +1,6 @@
 """Cross-validation with its files, fold by fold, resumable (thesis 3.3.1)."""
 
+import contextlib
 import dataclasses
 import glob
 import hashlib
@@ -14,6 +15,7 @@ from helpers.config import FusionConfig, SubsystemConfig, TrainConfig
 from helpers.data import ravdess
 from helpers.evaluation import metrics, significance
 from helpers.training import checks
+from helpers.training import folder as run_folder
 
 MODELS = {"video": ("video",), "audio": ("audio",), "fusion": ("video", "audio")}
 _PREPROCESSING = {"video": ("video", "vgg16"), "audio": ("audio",), "fusion": ("video", "vgg16", "audio")}
@@ -75,6 +77,7 @@ def cross_validate(
             two threads; an accelerator wants 1.
     Returns: CVResult.
     Raises:
+        BlockingIOError: another process trains in `out`.
         ValueError: before anything is trained: unknown model, a modality the features lack, folds that cannot be made,
             a class without training clips, an actor or take on both sides, a feature that is not finite, subsystems
             trained on other folds.
@@ -108,22 +111,23 @@ def cross_validate(
         todo = 'set FusionConfig(encoders="fine-tuned")'
         raise ValueError(f"subsystems are named, and nothing would be taken from them: {todo}")
     checks.check_subsystems(required, given, len(parts))
-    _claim(out, settings)
-    made = features.preprocessing or {}
-    if all(name in made for name in _PREPROCESSING[model]):
-        names = (*_PREPROCESSING[model], "per_speaker")
-        _write_json(out / "preprocessing.json", {name: made[name] for name in names if name in made})
-    parameters = _parameters(features, settings, out)
-    checks.check_room(out, parameters, len(parts), workers)
-    for stream in required.keys() - given.keys():
-        given[stream] = out / stream
-        options = {"parts": parts if own else None, "progress": progress, "workers": workers}
-        options[stream] = SubsystemConfig(**required[stream][stream])
-        cross_validate(features, stream, protocol, n_folds, max_folds, given[stream], train, seed, **options)
-    _run_folds(features, settings, parts, out, given, progress, workers)
-    result = _collect(out, len(parts), settings, parameters=parameters, trained_on=features.data)
-    _write_json(out / "summary.json", result.summary())
-    return result
+    with run_folder.held(out):
+        _claim(out, settings)
+        made = features.preprocessing or {}
+        if all(name in made for name in _PREPROCESSING[model]):
+            names = (*_PREPROCESSING[model], "per_speaker")
+            _write_json(out / "preprocessing.json", {name: made[name] for name in names if name in made})
+        parameters = _parameters(features, settings, out)
+        checks.check_room(out, parameters, len(parts), workers)
+        for stream in required.keys() - given.keys():
+            given[stream] = out / stream
+            options = {"parts": parts if own else None, "progress": progress, "workers": workers}
+            options[stream] = SubsystemConfig(**required[stream][stream])
+            cross_validate(features, stream, protocol, n_folds, max_folds, given[stream], train, seed, **options)
+        _run_folds(features, settings, parts, out, given, progress, workers)
+        result = _collect(out, len(parts), settings, parameters=parameters, trained_on=features.data)
+        _write_json(out / "summary.json", result.summary())
+        return result
 
 
 def _subsystems(features, settings):
@@ -138,8 +142,8 @@ def _subsystems(features, settings):
 
 def _parameters(features, settings, out):
     """Number of trained parameters, from the summary where there is one."""
-    if (out / "summary.json").is_file():
-        return json.loads((out / "summary.json").read_text())["parameters"]
+    with contextlib.suppress(FileNotFoundError, ValueError):  # a damaged summary is made again
+        return configs.read_json(out / "summary.json", ("parameters",), "")["parameters"]
     from helpers.training import fold
 
     return fold.parameters(features, settings)
@@ -150,9 +154,16 @@ def load(out):
     out = pathlib.Path(out)
     if not (out / "summary.json").is_file():
         raise FileNotFoundError(f"{out} holds no finished cross-validation; run the notebook that trains it to its end")
-    summary, settings = json.loads((out / "summary.json").read_text()), configs.read(out / "config.json")
+    settings = configs.read(out / "config.json")
+    summary = configs.read_json(out / "summary.json", ("folds", "n"), "run the same again, which makes it anew")
     about = {"parameters": summary.get("parameters"), "trained_on": summary.get("trained_on", "")}
-    return _collect(out, summary["folds"], settings, **about)
+    for k in range(1, summary["folds"] + 1):
+        run_folder.check_fold(out / f"fold_{k}", settings)
+    result = _collect(out, summary["folds"], settings, **about)
+    if len(result.predictions) != summary["n"]:
+        both = f"predictions of {len(result.predictions)} clips, and its summary.json says {summary['n']}"
+        raise ValueError(f"{out} holds {both}: run the same again, which names the damaged fold")
+    return result
 
 
 def _claim(out, settings):
@@ -175,6 +186,8 @@ def _claim(out, settings):
 
 def _run_folds(features, settings, parts, out, subsystems, progress, workers):
     todo = [k for k in range(1, len(parts) + 1) if not (out / f"fold_{k}" / "predictions.csv").is_file()]
+    for k in set(range(1, len(parts) + 1)) - set(todo):
+        run_folder.check_fold(out / f"fold_{k}", settings, len(parts[k - 1][1]))
     if not todo:
         return
     from tqdm.auto import tqdm
@@ -201,14 +214,12 @@ def _run_folds(features, settings, parts, out, subsystems, progress, workers):
 def _collect(out, n_folds, settings, **about):
     import pandas as pd
 
-    def gather(name):
-        paths = [out / f"fold_{k}" / name for k in range(1, n_folds + 1)]
-        tables = [pd.read_csv(path, converters={"clip_id": str}) for path in paths]  # an id such as 001 is no number
-        return pd.concat(tables, ignore_index=True)
-
+    folds = [out / f"fold_{k}" for k in range(1, n_folds + 1)]
+    predictions = pd.concat([run_folder.predictions(fold, settings) for fold in folds], ignore_index=True)
+    history = pd.concat([pd.read_csv(fold / "history.csv") for fold in folds], ignore_index=True)
     about |= {name: settings[name] for name in ("model", "protocol", "seed", "backend")}
     about |= {"epochs": settings["train"]["epochs"], "folds_planned": settings["n_folds"]}
-    return CVResult(gather("predictions.csv"), gather("history.csv"), tuple(settings["classes"]), about, out)
+    return CVResult(predictions, history, tuple(settings["classes"]), about, out)
 
 
 def _write_json(path, value):

@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import time
 import warnings
+import zipfile
 
 import keras
 import numpy as np
@@ -22,7 +23,8 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, subsystem
         settings: config.json's content.
         streams: the model's modalities.
         k: the fold's number, from 1.
-        folder: for history.csv, predictions.csv and model.keras; `.<name>.state.npz` beside it is what it resumes from.
+        folder: for history.csv, predictions.csv, model.keras and fold.json; it resumes from `.<name>.state.npz` beside
+            it.
         subsystems: {stream: folder of its cross-validation} that the fusion's encoders come from; or None.
         bar: tqdm, moved once an epoch.
     Raises OSError: the fold could not be saved; its last state is kept where there is room for it.
@@ -58,7 +60,7 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, subsystem
     columns |= {"prediction": probabilities.argmax(axis=1), "fold": k}
     predictions = pd.DataFrame(columns | {f"p_{name}": p for name, p in zip(features.classes, probabilities.T)})
     try:
-        _save(folder, network, predictions, pd.DataFrame(resume.rows))
+        _save(folder, network, predictions, pd.DataFrame(resume.rows), settings)
     except OSError as error:
         resume.save()
         what = f"fold {k} could not be saved: {error.strerror or error}"
@@ -67,7 +69,7 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, subsystem
     resume.path.unlink(missing_ok=True)
 
 
-def _save(folder, network, predictions, history):
+def _save(folder, network, predictions, history, settings):
     """Writes the fold's folder, complete or not at all."""
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -77,6 +79,8 @@ def _save(folder, network, predictions, history):
         # Through a model that was never compiled: the optimiser's state would triple the file.
         keras.Model(network.input, network.output, name=network.name).save(temporary / "model.keras")
         predictions.to_csv(temporary / "predictions.csv", index=False)
+        about = {"clips": len(predictions), "config": settings}
+        (temporary / "fold.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
     except OSError:
@@ -239,13 +243,20 @@ class ResumeCallback(keras.callbacks.Callback):
         self.set_model(network)
         if not self.path.is_file():
             return 0
-        with np.load(self.path, allow_pickle=False) as stored:
-            about = json.loads(str(stored["about"]))
-            for number, variable in enumerate(self._variables()):
-                variable.assign(stored[f"v{number}"])
-            weights = [name for name in stored.files if name.startswith("w")]
-            self.best_weights = [stored[f"w{n}"] for n in range(len(weights))] or None
-        self.rows, self.best, self.since = about["rows"], about["best"], about["since"]
+        variables = self._variables()
+        try:
+            with np.load(self.path, allow_pickle=False) as stored:
+                about = json.loads(str(stored["about"]))
+                values = [stored[f"v{number}"].reshape(variable.shape) for number, variable in enumerate(variables)]
+                weights = [name for name in stored.files if name.startswith("w")]
+                self.best_weights = [stored[f"w{n}"] for n in range(len(weights))] or None
+            self.rows, self.best, self.since = about["rows"], about["best"], about["since"]
+        except (ValueError, LookupError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+            self.best_weights = None
+            warnings.warn(f"{self.path} is damaged ({error}): fold {self.fold} begins anew", stacklevel=2)
+            return 0
+        for variable, value in zip(variables, values):
+            variable.assign(value)
         batches.epoch = len(self.rows)
         batches.arrange()
         self.bar.update(len(self.rows))

@@ -1,0 +1,64 @@
+"""A run's folder: one process at a time trains in it, and what is read from it is checked."""
+
+import contextlib
+import os
+
+import filelock
+import numpy as np
+
+from helpers import config, runtime
+
+_AGAIN = "delete that folder and run the same again"
+
+
+@contextlib.contextmanager
+def held(out):
+    """Holds a run's folder for this process until it ends; BlockingIOError names the process that holds it already."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    lock, note = (out.with_name(f".{out.name}.{kind}") for kind in ("lock", "holder"))
+    try:
+        with filelock.FileLock(lock, timeout=0):
+            note.write_text(f"process {os.getpid()} on {runtime.HOST}")
+            try:
+                yield
+            finally:
+                note.unlink(missing_ok=True)
+    except filelock.Timeout:
+        holder = note.read_text() if note.is_file() else "another process"
+        raise BlockingIOError(f"{holder} trains in {out}: wait for its end, or name another folder as `out`") from None
+
+
+def check_fold(folder, settings, clips=None):
+    """Raises ValueError where a finished fold is of another configuration than `settings`, or is damaged.
+
+    `clips` is the number of its predictions, where the fold of an earlier version does not say it.
+    """
+    if (folder / "fold.json").is_file():
+        about = config.read_json(folder / "fold.json", ("clips", "config"), _AGAIN)
+        clips = about["clips"]
+        for name, value in config.completed(about["config"]).items():
+            if name in settings and settings[name] != value:
+                raise ValueError(f"{folder.name} was trained with another {name} ({value}): {_AGAIN} ({folder})")
+    predictions(folder, settings, clips)
+
+
+def predictions(folder, settings, clips=None):
+    """A fold's predictions: DataFrame as in CVResult; ValueError where the file is damaged or has not `clips` rows."""
+    import pandas as pd
+
+    path, classes = folder / "predictions.csv", settings["classes"]
+    names = ["actor", "label", "prediction", "fold", *(f"p_{name}" for name in classes)]
+    try:
+        table = pd.read_csv(path, converters={"clip_id": str})  # an id such as 001 is no number
+        if lacking := [name for name in ("clip_id", *names) if name not in table]:
+            raise ValueError(f"lacks the columns {', '.join(lacking)}")
+        if clips is not None and len(table) != clips:
+            raise ValueError(f"holds {len(table)} rows instead of {clips}")
+        if table[names].select_dtypes("number").shape[1] < len(names) or not np.isfinite(table[names]).all(axis=None):
+            raise ValueError("holds what are not numbers")
+        for name in ("label", "prediction"):
+            if not table[name].isin(range(len(classes))).all():
+                raise ValueError(f"has a {name} of {table[name].max()}, of {len(classes)} classes")
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be used ({error}): {_AGAIN}") from error
+    return table
