@@ -5,8 +5,12 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 
 from helpers import runtime
+
+LONGEST = 150  # bytes of a file's name in its features' names, which with their endings may have 255
+_KEY = re.compile(r"[^/\\\x00]{1,150}\.[0-9a-f]{12}")
 
 
 def source_key(path):
@@ -15,7 +19,8 @@ def source_key(path):
     Two data sets may hold files of one name (the synthetic clips are named like RAVDESS'), and a clip may be replaced.
     """
     path, stamp = pathlib.Path(path), os.stat(path)
-    return f"{path.stem}.{_blake2b(os.path.abspath(path), stamp.st_size, stamp.st_mtime_ns)}"
+    stem = os.fsencode(path.stem)[:LONGEST].decode("utf-8", "ignore")
+    return f"{stem}.{_blake2b(os.path.abspath(path), stamp.st_size, stamp.st_mtime_ns)}"
 
 
 def notes_file(cache, path):
@@ -24,11 +29,21 @@ def notes_file(cache, path):
 
 
 def notes(file):
-    """What such a file notes: {file's name: name of its entries}."""
+    """What such a file notes: {file's name: name of its entries}. What is damaged or no such name is passed over."""
     try:
-        return json.loads(file.read_bytes())
-    except (FileNotFoundError, ValueError):  # damaged: the clips are fetched once more
+        return checked(file.read_bytes())
+    except FileNotFoundError:
         return {}
+
+
+def checked(notes):
+    """The content of such a file, bytes from anywhere, as a dict without what `source_key` does not make."""
+    try:
+        stored = json.loads(notes)
+    except (ValueError, RecursionError):  # damaged: the clips are fetched once more
+        return {}
+    pairs = stored.items() if isinstance(stored, dict) else ()
+    return {name: key for name, key in pairs if isinstance(key, str) and _KEY.fullmatch(key)}
 
 
 def note(file, keys):

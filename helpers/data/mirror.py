@@ -13,6 +13,7 @@ from helpers.data import content, manifest, zip_members
 from helpers.data.download import DownloadError
 
 NAME = "emotion-cache.zip"
+MOST_NOTES = 1 << 20  # bytes of the notes on one actor's 60 clips, which have 3 kB
 # All that a cache holds: a mirror with anything else in it is refused.
 _ENTRY = re.compile(r"(?:faces|mfcc|vgg16)-[0-9a-f]{8}/[^/\\]+\.(?:npz|npy|why|json)|seen/[^/\\]+\.json")
 
@@ -41,27 +42,37 @@ def pack(cache, path):
 def unpack(path, cache):
     """Puts a packed cache's entries in place; those that are there are kept.
 
-    Returns: (names of all its entries, number of those that were new).
-    Raises DownloadError: it holds what no cache does, and is not used; or it is damaged, and what came before stays.
+    Returns: (names of its entries, number of those that were new, names of those that are damaged).
+    Raises DownloadError: it holds what no cache does, and is not used; or its directory is damaged.
     """
     path, cache = pathlib.Path(path), pathlib.Path(cache)
     try:
         with zipfile.ZipFile(path) as archive:
-            for info in archive.infolist():
+            members = archive.infolist()
+            for info in members:
                 if not _ENTRY.fullmatch(info.filename):
                     raise DownloadError(f"{path.name}: {info.filename!r} belongs in no cache; nothing was unpacked")
                 zip_members.safe_path(cache, info.filename, path.name)
-            new = [info for info in archive.infolist() if not (cache / info.filename).is_file()]
+            new, damaged = [info for info in members if not (cache / info.filename).is_file()], []
             zip_members.require_space(cache, sum(info.file_size for info in new), path.name)
-            for info in new:
-                zip_members.extract(archive, info, cache)
-            for info in archive.infolist():
-                if info.filename.startswith("seen/"):  # what it notes is added to what is noted there
-                    file = cache / info.filename
-                    content.note(file, json.loads(archive.read(info)) | content.notes(file))
-            return archive.namelist(), len(new)
+            for info in members:
+                try:
+                    if info.filename.startswith("seen/"):  # what it notes is added to what is noted there
+                        file = cache / info.filename
+                        content.note(file, content.checked(_read(archive, info)) | content.notes(file))
+                    elif info in new:
+                        zip_members.extract(archive, info, cache)
+                except zip_members.DAMAGE:
+                    damaged.append(info.filename)
+            return [info.filename for info in members], len(new) - len(damaged), damaged
     except zip_members.DAMAGE as error:
         raise DownloadError(f"{path.name}: {error}; copy or fetch it again") from error
+
+
+def _read(archive, info):
+    if info.flag_bits & 1 or info.file_size > MOST_NOTES:
+        raise zipfile.BadZipFile(f"{info.filename!r} is encrypted or too large")
+    return archive.read(info)
 
 
 def restore(where, cache, md5="", tell=print):
@@ -94,15 +105,17 @@ def restore(where, cache, md5="", tell=print):
                 actual = content.md5(local)
                 if md5 and actual != md5.lower():
                     raise DownloadError(f"its MD5 is {actual}, not {md5}: it is another archive, or damaged")
-                names, count = unpack(local, cache)
+                names, count, damaged = unpack(local, cache)
             finally:
                 (cache / ".mirror.zip").unlink(missing_ok=True)
             with runtime.replacing(cache / "mirror.json") as file:
-                file.write(json.dumps(asked | {"entries": names}).encode())
+                good = [name for name in names if name not in damaged]
+                file.write(json.dumps(asked | {"entries": good}).encode())
     except (DownloadError, OSError) as error:
         tell(f"The mirror {where} cannot be used: {error}\nThe features are made from the clips instead.")
         return 0
-    tell(f"From the mirror {where}: {count} new entries" + ("" if md5 else f" (MD5 {actual}, not compared)"))
+    also = f"; {len(damaged)} are damaged and left out, {damaged[0]} first" if damaged else ""
+    tell(f"From the mirror {where}: {count} new entries{also}" + ("" if md5 else f" (MD5 {actual}, not compared)"))
     return count
 
 
@@ -111,7 +124,7 @@ def _restored(cache, asked):
     try:
         note = json.loads((cache / "mirror.json").read_text())
         return asked.items() <= note.items() and all((cache / name).is_file() for name in note["entries"])
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):  # damaged, or none
         return False
 
 

@@ -3,6 +3,7 @@
 Other corpora, such as AFEW (which needs a signed licence), are read the same way: list their clips in a csv.
 """
 
+import collections
 import pathlib
 
 from helpers.data import ravdess
@@ -10,6 +11,7 @@ from helpers.data.content import source_key
 from helpers.data.exclusions import Exclusions
 
 VIDEO = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv")
+LARGEST = 100 << 20  # bytes of a csv: a million rows
 SOUND = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aac", ".aiff", ".aif", ".opus")
 
 
@@ -39,13 +41,14 @@ def index(source):
     classes = tuple(dict.fromkeys(entry["emotion"] for entry in entries))
     speakers = sorted({entry["speaker"] for entry in entries})
     stems = [pathlib.PurePath(entry["path"]).with_suffix("").as_posix() for entry in entries]
+    named = collections.Counter(stems)
     for entry, stem in zip(entries, stems):
         if reason := _unusable(root, entry, seen):
-            excluded.add(entry["path"], reason)
+            excluded.add(entry["path"].encode("utf-8", "backslashreplace").decode(), reason)
             continue
         path, sound = root / entry["path"], root / (entry["audio"] or entry["path"])
         video = str(path) if path.suffix.lower() in VIDEO else ""
-        row = {"clip_id": stem if stems.count(stem) == 1 else entry["path"], "path": str(path)}
+        row = {"clip_id": stem if named[stem] == 1 else entry["path"], "path": str(path)}
         row |= {"emotion": entry["emotion"], "label": classes.index(entry["emotion"])}
         row |= dict.fromkeys(("intensity", "statement", "repetition"), 0)  # not known
         row |= {"actor": speakers.index(entry["speaker"]) + 1, "sex": "", "modality": 1 if video else 3}
@@ -58,7 +61,9 @@ def index(source):
 def _from_csv(source):
     import pandas as pd
 
-    options = {"dtype": str, "keep_default_na": False, "index_col": False, "encoding": "utf-8-sig"}
+    if source.stat().st_size > LARGEST:
+        raise ValueError(f"{source} has {source.stat().st_size:,} bytes, and no list of clips has over {LARGEST:,}")
+    options = {"compression": None, "dtype": str, "keep_default_na": False, "index_col": False, "encoding": "utf-8-sig"}
     try:
         table = pd.read_csv(source, **options).fillna("")
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
@@ -67,6 +72,9 @@ def _from_csv(source):
     if lacking := [name for name in ("path", "emotion") if name not in table]:
         columns = f"{' and '.join(lacking)}; found: {', '.join(table.columns)}"
         raise ValueError(f"{source}: no column {columns}. Needed: path,emotion,speaker")
+    joined = table.apply(lambda column: column.str.contains("\n")).any(axis=1)
+    if joined.any():
+        raise ValueError(f"{source}, row {joined.argmax() + 1}: a quote that opens there is not closed in its row")
     faults = {f"{name} is empty": table[name] == "" for name in ("path", "emotion")}
     for fault, rows in (faults | {"its path stands in an earlier row already": table.path.duplicated()}).items():
         if rows.any():
@@ -84,6 +92,10 @@ def _from_folders(root):
 
 def _unusable(root, entry, seen):
     """Why an entry cannot be a row, or "". Its content is noted in `seen`."""
+    try:
+        entry["path"].encode()
+    except UnicodeEncodeError:
+        return "its name is not UTF-8: rename it"
     for name in filter(None, (entry["path"], entry["audio"])):
         path = root / name
         if path.suffix.lower() not in VIDEO + SOUND:

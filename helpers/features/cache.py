@@ -20,6 +20,7 @@ from helpers.data import content
 
 # Counted up when the way an entry is made changes, so that entries of two versions never mix.
 _VERSIONS = {"faces": 2, "mfcc": 2, "vgg16": 2}
+_ARRAYS = {"faces": {"frames", "found", "boxes", "times", "others"}, "mfcc": {"values"}, "vgg16": {"values"}}
 _DAY = 86_400  # s
 
 
@@ -67,7 +68,10 @@ def load(entry):
     """Reads an entry, {name: array} as `save` got them. Raises FileNotFoundError, DamagedEntry."""
     try:
         with np.load(entry, allow_pickle=False) as stored:
-            return dict(stored)
+            arrays = dict(stored)
+        if arrays.keys() != _ARRAYS.get(entry.parent.name.split("-")[0], arrays.keys()):
+            raise ValueError(f"it holds {', '.join(arrays) or 'nothing'}")
+        return arrays
     except FileNotFoundError:
         raise
     except Exception as error:  # whatever numpy, zipfile and zlib raise over a damaged file

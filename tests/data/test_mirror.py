@@ -1,5 +1,6 @@
 import concurrent.futures
 import io
+import json
 import re
 import time
 import zipfile
@@ -54,14 +55,53 @@ def test_entries_that_are_there_are_kept(small, tmp_path):
     assert mirror.restore(tmp_path / "a.zip", small[0], tell=print) == 0
 
 
+MINE, THEIRS = "a.000000000000", "b.000000000001"
+
+
 def test_what_a_mirror_notes_of_deleted_files_is_added_to_what_the_cache_notes(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr("seen/Actor_01.json", '{"a.wav": "theirs", "b.wav": "theirs"}')
+        archive.writestr("seen/Actor_01.json", json.dumps({"a.wav": THEIRS, "b.wav": THEIRS}))
     for _ in range(2):
-        content.note(tmp_path / "cache" / "seen" / "Actor_01.json", {"a.wav": "mine", "a.mp4": "mine"})
+        content.note(tmp_path / "cache" / "seen" / "Actor_01.json", {"a.wav": MINE, "a.mp4": MINE})
         mirror.unpack(tmp_path / "a.zip", tmp_path / "cache")
     notes = content.notes(tmp_path / "cache" / "seen" / "Actor_01.json")
-    assert notes == {"a.wav": "mine", "a.mp4": "mine", "b.wav": "theirs"}
+    assert notes == {"a.wav": MINE, "a.mp4": MINE, "b.wav": THEIRS}
+
+
+@pytest.mark.parametrize(
+    "noted",
+    [{"a.wav": "../../x"}, {"a.wav": "/x.000000000000"}, {"a.wav": 7}, {"a.wav": "x" * 300}, ["a.wav"], 7, "[" * 9999],
+    ids=lambda noted: str(noted)[:20],
+)
+def test_what_a_mirror_notes_cannot_lead_out_of_the_cache(noted, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("seen/Actor_01.json", noted if isinstance(noted, str) else json.dumps(noted))
+    mirror.unpack(tmp_path / "a.zip", tmp_path / "cache")
+    assert content.notes(tmp_path / "cache" / "seen" / "Actor_01.json") == {}
+    (tmp_path / "cache" / "seen").mkdir(exist_ok=True)
+    (tmp_path / "cache" / "seen" / "Actor_01.json").write_text(json.dumps(noted))
+    assert caches.key_of(tmp_path / "cache", "Actor_01/a.wav") is None
+
+
+def test_a_damaged_member_is_named_and_the_others_come(small, tmp_path):
+    mirror.pack(small[0], tmp_path / "a.zip")
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        last = archive.infolist()[-1]
+    content_of = bytearray((tmp_path / "a.zip").read_bytes())
+    content_of[last.header_offset + 30 + len(last.filename) + 5] ^= 255
+    (tmp_path / "a.zip").write_bytes(content_of)
+    said = []
+    count = mirror.restore(tmp_path / "a.zip", tmp_path / "cache", tell=said.append)
+    assert count == len(entries(small[0])) - 1 == len(entries(tmp_path / "cache"))
+    assert f"1 are damaged and left out, {last.filename} first" in said[0]
+
+
+@pytest.mark.parametrize("note", ["[]", "{", "7", '{"entries": 7}'])
+def test_a_damaged_note_of_what_was_restored_is_passed_over(note, small, tmp_path):
+    mirror.pack(small[0], tmp_path / "a.zip")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "mirror.json").write_text(note)
+    assert mirror.restore(tmp_path / "a.zip", tmp_path / "cache", tell=lambda line: None) == 4
 
 
 @pytest.mark.parametrize(
@@ -111,7 +151,8 @@ def test_an_archive_that_cannot_be_unpacked_is_reported_and_stops_nothing(kind, 
     (tmp_path / "a.zip").write_bytes(CANNOT_BE_USED[kind])
     said = []
     assert mirror.restore(tmp_path / "a.zip", tmp_path / "cache", tell=said.append) == 0
-    assert len(said) == 1 and "cannot be used" in said[0] and entries(tmp_path / "cache") == {}
+    assert len(said) == 1 and entries(tmp_path / "cache") == {}
+    assert "cannot be used" in said[0] or "1 are damaged and left out" in said[0]
 
 
 def test_a_cache_that_cannot_be_written_is_reported_and_stops_nothing(small, tmp_path):

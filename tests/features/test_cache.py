@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 
+from helpers.config import AudioConfig
 from helpers.data import content
 from helpers.features import cache
 
@@ -81,3 +82,10 @@ def test_a_damaged_note_of_deleted_files_counts_as_none(tmp_path):
     assert cache.key_of(tmp_path, clip) == key
     (tmp_path / "seen" / "Actor_05.json").write_text("")
     assert cache.key_of(tmp_path, clip) is None
+
+
+def test_an_entry_with_other_arrays_is_damaged(tmp_path):
+    entry = cache.folder(tmp_path, "mfcc", AudioConfig()) / "a.000000000000.npz"
+    cache.save(entry, other=np.zeros(3))
+    with pytest.raises(cache.DamagedEntry, match="it holds other"):
+        cache.load(entry)
