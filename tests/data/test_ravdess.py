@@ -113,6 +113,19 @@ def test_random_folds_are_stratified_and_change_with_the_seed_only():
     assert not np.array_equal(same[0][1], other[0][1])
 
 
+def test_a_recording_with_two_names_is_tested_in_one_fold_and_the_others_stay_where_they_were():
+    twins = [f"03-{take}" for take in ravdess.SAME_RECORDING]
+    table = corpus()
+    named = table.assign(clip_id=[f"clip {row}" for row in table.index])
+    rows = named.index[(named.actor == 7) & (named.label == 2)][:2]
+    named.loc[rows, "clip_id"] = twins
+    for seed in range(5):
+        before, after = (ravdess.folds(one, "random", 10, seed) for one in (table, named))
+        changed = {row for (_, a), (_, b) in zip(before, after) for row in set(a) ^ set(b)}
+        assert changed <= {rows[1]} and sum(set(rows) <= set(test) for _, test in after) == 1
+        assert sorted(np.concatenate([test for _, test in after])) == list(range(1440))
+
+
 LUNA_2022 = [(2, 5, 14, 15, 16), (3, 6, 7, 13, 18), (10, 11, 12, 19, 20), (8, 17, 21, 23, 24), (1, 4, 9, 22)]
 EMOBOX = [(1, 11, 20, 21), (4, 10, 12, 14), (8, 9, 19, 23), (3, 5, 7, 24), (2, 15, 16, 18), (6, 13, 17, 22)]
 

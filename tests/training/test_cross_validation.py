@@ -233,6 +233,10 @@ def test_what_would_leak_or_fail_is_refused_before_anything_is_trained(tmp_path)
     twice = dataclasses.replace(twice, clip_id=names)
     with pytest.raises(ValueError, match="fold 1 has 01-03-01-01-01-01 on both sides"):
         run(tmp_path / "a", twice)
+    renamed = toy()
+    renamed.audio[test_rows[0]] = renamed.audio[train_rows[0]]
+    with pytest.raises(ValueError, match=r"fold 1 has the content of clip\d+ on both sides"):
+        run(tmp_path / "a", renamed)
     broken = toy()
     broken.audio[7, 2, 1] = np.nan
     with pytest.raises(ValueError, match="clip07 has audio features that are not numbers"):
