@@ -10,8 +10,9 @@ Resumable: the same command goes on with the next fold. KERAS_BACKEND=jax is the
 
 import argparse
 import dataclasses
-import json
 import pathlib
+
+from tables import keep
 
 from helpers import config, runtime
 from helpers.beyond import ensemble, recipe, speaker_normalisation
@@ -36,20 +37,15 @@ def main():
     for name in options.rows:
         models = train_row(options, name, options.epochs, options.seeds)
         result = pooled(models)
-        summary = result.summary() | {"row": name, "seeds": options.seeds, "per_speaker": options.per_speaker}
-        summary |= {"each_seed": [model.summary()["average"] for model in models]}
+        about = {"row": name, "seeds": options.seeds, "per_speaker": options.per_speaker}
+        about |= {"each_seed": [model.summary()["average"] for model in models]}
         if name != "full model":
             full = pooled(train_row(options, "full model", options.epochs, options.seeds))
-            gain = significance.difference(full.predictions, result.predictions, summary["interval_by"])
-            summary |= {"against_full_model": gain}
-        shown = ("row", "protocol", "folds", "epochs", "each_seed", "average", "uar", "accuracy_interval")
-        shown += ("against_full_model",) * (name != "full model")
-        print(json.dumps({key: summary[key] for key in shown}), flush=True)
-        if options.result:
-            summary |= {"config": config.read(models[0].out / "config.json"), "command": command(options, name)}
-            summary |= {"data": "RAVDESS, 1440 speech recordings"}
-            file = file_name(name, options.protocol, options.epochs, options.seeds, options.per_speaker)
-            (options.result / file).write_text(json.dumps(summary, indent=1) + "\n")
+            by = result.summary()["interval_by"]
+            about["against_full_model"] = significance.difference(full.predictions, result.predictions, by)
+        about |= {"config": config.read(models[0].out / "config.json"), "command": command(options, name)}
+        file = file_name(name, options.protocol, options.epochs, options.seeds, options.per_speaker)
+        keep(options.result, file, result, **about)
 
 
 def pooled(models):
@@ -90,9 +86,9 @@ def command(options, name):
 
 
 def file_name(row, protocol, epochs, seeds, per_speaker):
-    """The name of a row's summary in docs/results."""
+    """The name of a row in docs/results."""
     words = ["ablation", protocol, recipe.slug(row)] + [f"{epochs}-epochs"] * (epochs != recipe.TRAINING["epochs"])
-    return "-".join(words + [f"{seeds}-seeds"] * (seeds > 1) + ["per-speaker"] * per_speaker) + ".json"
+    return "-".join(words + [f"{seeds}-seeds"] * (seeds > 1) + ["per-speaker"] * per_speaker)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ was chosen on the training part of the first random fold: see OPEN.
 """
 
 import argparse
-import json
 import pathlib
 import sys
+
+from tables import keep
 
 from helpers import config, runtime
 from helpers.config import SubsystemConfig, TrainConfig
@@ -37,9 +38,9 @@ def main():
         audio=SubsystemConfig.audio(**ARCHITECTURE if options.tuned else {}),
         workers=options.workers,
     )
-    if options.result:
-        write(options.result, result.summary() | {"config": config.read(result.out / "config.json")})
-    print(json.dumps(result.summary()))
+    about = {"config": config.read(result.out / "config.json"), "command": command()}
+    name = f"audio-{'tuned' if options.tuned else 'plain'}-{options.protocol}"
+    keep(options.result and pathlib.Path(options.result), name, result, **about)
 
 
 def arguments(parser):
@@ -52,7 +53,7 @@ def arguments(parser):
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--workers", type=int, default=1, help="folds side by side")
     parser.add_argument("--out")
-    parser.add_argument("--result", help="a json file to keep, with the command that made it")
+    parser.add_argument("--result", help="folder of the results to keep")
     return parser.parse_args()
 
 
@@ -67,12 +68,11 @@ def recordings(root):
     return building.build(ravdess.index(root), runtime.workspace() / "cache", streams=("audio",))
 
 
-def write(path, numbers):
-    """Keeps `numbers` with the command that made them; the data's own folder is left out of it."""
+def command():
+    """What was called; the data's own folder is left out of it."""
     words = ["ROOT" if n == 1 else word for n, word in enumerate(sys.argv) if n]
-    command = f"KERAS_BACKEND={runtime.choose_backend()} python benchmarks/{pathlib.Path(sys.argv[0]).name} "
-    about = {"command": command + " ".join(words), "data": "RAVDESS, 1440 speech recordings"}
-    pathlib.Path(path).write_text(json.dumps(numbers | about, indent=1) + "\n")
+    script = pathlib.Path(sys.argv[0]).name
+    return f"KERAS_BACKEND={runtime.choose_backend()} python benchmarks/{script} " + " ".join(words)
 
 
 if __name__ == "__main__":

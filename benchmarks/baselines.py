@@ -1,29 +1,33 @@
 """Classical baselines on the real recordings: functionals and mean action units. Prints one JSON line a row.
 
-    python benchmarks/baselines.py RAVDESS_FOLDER ACTION_UNITS.csv [--protocols luna2022 random] [--result docs/results]
+    python benchmarks/baselines.py RAVDESS_FOLDER ACTION_UNITS.csv [--protocols luna2022 …] [--result docs/results]
 
 SVMs on audio and action units, and their late fusion; an LDA on audio with speed perturbation and test-time
 augmentation; and both on audio with speaker identification (not in their per-speaker rows). Every row is there with and
-without per-speaker normalisation, which takes several clips of each test speaker but not their labels.
+without per-speaker normalisation, which takes several clips of each test speaker but not their labels. The protocols
+between random folds and new speakers (`benchmarks/lda.py`) have neither that nor speaker identification.
 """
 
 import argparse
-import json
 import pathlib
 import sys
 import time
 
-from helpers import runtime
+from lda import PROTOCOLS, folds
+from tables import keep
+
 from helpers.audio import functionals
 from helpers.beyond import action_units, baselines, ensemble, speaker_normalisation
 from helpers.data import ravdess
+
+WHOLE = ("luna2022", "random")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("root")
     parser.add_argument("action_units")
-    parser.add_argument("--protocols", nargs="+", default=["luna2022", "random"])
+    parser.add_argument("--protocols", nargs="+", default=WHOLE, choices=PROTOCOLS)
     parser.add_argument("--result", type=pathlib.Path, help="folder of the summaries to keep")
     options = parser.parse_args()
     table = ravdess.index(options.root)
@@ -31,16 +35,11 @@ def main():
     values = clip_features(table, options.action_units)
     print(f"features of {len(table)} clips in {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
     for protocol in options.protocols:
-        for per_speaker in (False, True):
+        for per_speaker in (False, True) if protocol in WHOLE else (False,):
             for name, result in train_classifiers(values, table, protocol, per_speaker).items():
-                summary = result.summary() | {"per_speaker": per_speaker, "cores": runtime.workers()}
-                shown = ("model", "protocol", "per_speaker", "average", "best", "lowest", "uar", "accuracy_interval")
-                print(json.dumps({key: summary[key] for key in shown}), flush=True)
-                if options.result:
-                    command = f"python benchmarks/baselines.py ROOT ACTION_UNITS.csv --protocols {protocol}"
-                    summary |= {"command": command, "data": "RAVDESS, 1440 speech recordings"}
-                    file = f"{name}-{protocol}{'-per-speaker' * per_speaker}.json"
-                    (options.result / file).write_text(json.dumps(summary, indent=1) + "\n")
+                command = f"python benchmarks/baselines.py ROOT ACTION_UNITS.csv --protocols {protocol}"
+                about = {"per_speaker": per_speaker, "command": f"{command} --result docs/results"}
+                keep(options.result, f"{name}-{protocol}{'-per-speaker' * per_speaker}", result, **about)
 
 
 def clip_features(table, units):
@@ -62,11 +61,11 @@ def train_classifiers(values, table, protocol, per_speaker=False):
         "svm-action-units": (video, {"classifier": baselines.svm(3.0)}),
         "lda-audio": (audio, {"classifier": baselines.lda()}),
     }
-    if not per_speaker:
+    if not per_speaker and protocol in WHOLE:
         rows["svm-audio-identified"] = (audio, {"classifier": baselines.svm(10.0), "identify_speaker": True})
         rows["lda-audio-identified"] = (audio, {"classifier": baselines.lda(), "identify_speaker": True})
     results = {
-        name: baselines.cross_validate(inputs, table, protocol, name=name, **options)
+        name: baselines.cross_validate(inputs, table, protocol, name=name, parts=folds(table, protocol), **options)
         for name, (inputs, options) in rows.items()
     }
     fused = ensemble.combine([results["svm-audio"], results["svm-action-units"]], "svm-fusion")

@@ -1,25 +1,25 @@
 """Ensembles of audio models, and their late fusion with action units, on the real clips. Prints one JSON line a row.
 
     python benchmarks/ensemble.py RAVDESS_FOLDER ACTION_UNITS.csv [--protocol luna2022] [--epochs 80] [--seeds 3]
-                                  [--others all] [--joint concatenate gated cross] [--per-speaker]
+                                  [--others all] [--joint concatenate gated cross] [--thesis] [--per-speaker]
                                   [--result docs/results]
 
 audio-network is the full model of `benchmarks/ablation.py`, one or several seeds; audio-ensemble adds the other rows of
-the ablation that are named (40 epochs, one seed), the classical baselines, and the thesis' network where
-`benchmarks/audio_real.py` has trained it on all folds; fusion-ensemble adds the SVM on action units and the networks of
+the ablation that are named (40 epochs, one seed), the classical baselines, and with --thesis the thesis' network that
+`benchmarks/audio_real.py --tuned` has trained; fusion-ensemble adds the SVM on action units and the networks of
 `benchmarks/joint.py` that are named, with modality dropout 0.5. Models are combined by log-linear pooling
 (`helpers.beyond.ensemble`); `equal_weights` is the accuracy without fitted weights. Networks that were trained with the
 same options are taken as they are.
 """
 
 import argparse
-import json
 import pathlib
 import shlex
 
 from ablation import train_row
 from baselines import clip_features, train_classifiers
 from joint import multimodal_features, train_joint
+from tables import keep
 
 from helpers import config, runtime
 from helpers.beyond import ensemble, recipe
@@ -37,6 +37,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3, help="of the full model")
     parser.add_argument("--others", nargs="*", default=[], help="rows of the ablation, or: all")
     parser.add_argument("--joint", nargs="*", default=[], help="kinds of joint networks")
+    parser.add_argument("--thesis", action="store_true", help="the thesis' network as well")
     parser.add_argument("--per-speaker", action="store_true", help="per-speaker normalisation")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--result", type=pathlib.Path, help="folder of the summaries to keep")
@@ -50,16 +51,11 @@ def main():
         combined = ensemble.combine(results, model) if len(results) > 1 else results[0]
         sexes = combined.predictions.clip_id.map(table.set_index("clip_id").sex)
         by_sex = significance.by_group(combined.predictions.assign(sex=sexes), "sex").accuracy
-        summary = combined.summary() | {"sex_accuracy": by_sex.to_dict()}
-        summary |= {"equal_weights": ensemble.combine(results, model, fit=False).summary()["average"]}
-        summary |= {"row": name, "per_speaker": options.per_speaker, "epochs": options.epochs}
-        summary |= {"seeds": options.seeds, "command": command(options), "data": "RAVDESS, 1440 speech recordings"}
-        summary |= {"config": config.read(results[0].out / "config.json")}
-        shown = ("row", "protocol", "per_speaker", "average", "uar", "accuracy_interval", "equal_weights")
-        print(json.dumps({key: summary[key] for key in (*shown, "sex_accuracy")}), flush=True)
-        if options.result:
-            file = f"{name}-{options.protocol}{'-per-speaker' * options.per_speaker}.json"
-            (options.result / file).write_text(json.dumps(summary, indent=1) + "\n")
+        about = {"sex_accuracy": by_sex.to_dict(), "row": name, "per_speaker": options.per_speaker}
+        about |= {"equal_weights": ensemble.combine(results, model, fit=False).summary()["average"]}
+        about |= {"epochs": options.epochs, "seeds": options.seeds, "command": command(options)}
+        about |= {"config": config.read(results[0].out / "config.json")}
+        keep(options.result, f"{name}-{options.protocol}{'-per-speaker' * options.per_speaker}", combined, **about)
 
 
 def members(options, table):
@@ -85,18 +81,16 @@ def joint(options):
 
 
 def thesis(options):
-    """The thesis' audio network, where all of the same folds are trained: list of CVResult."""
-    folder = runtime.workspace() / "runs" / "audio_real" / options.protocol
-    if options.per_speaker or not (folder / "summary.json").is_file():
-        return []
-    result = cross_validation.load(folder)
-    return [result] if result.summary()["folds"] == result.about["folds_planned"] else []
+    """The thesis' audio network as `benchmarks/audio_real.py --tuned` has trained it: list of CVResult."""
+    folder = runtime.workspace() / "runs" / "audio_real-tuned" / options.protocol
+    return [cross_validation.load(folder)] if options.thesis else []
 
 
 def command(options):
     words = f"--protocol {options.protocol} --epochs {options.epochs} --seeds {options.seeds}"
     words += " --others " * bool(options.others) + " ".join(shlex.quote(name) for name in options.others)
     words += " --joint " * bool(options.joint) + " ".join(options.joint) + " --per-speaker" * options.per_speaker
+    words += " --thesis" * options.thesis
     return f"KERAS_BACKEND=jax python benchmarks/ensemble.py ROOT ACTION_UNITS.csv {words}"
 
 

@@ -10,8 +10,9 @@ dropout. The action units are a video of one step. Resumable. KERAS_BACKEND=jax 
 import argparse
 import dataclasses
 import itertools
-import json
 import pathlib
+
+from tables import keep
 
 from helpers import config, runtime
 from helpers.beyond import action_units, recipe, robustness
@@ -41,18 +42,14 @@ def main():
     for kind, dropout in itertools.product(options.kinds, options.dropout):
         result = train_joint(features, kind, dropout, options.protocol, options.epochs, options.workers)
         rows = robustness.table(result.out, features, corruptions)
-        summary = result.summary() | {"fusion": kind, "modality_dropout": dropout}
-        summary |= {"corrupted": dict(zip(rows.corruption, rows.accuracy.round(2)))}
-        shown = ("fusion", "modality_dropout", "protocol", "average", "uar", "accuracy_interval", "corrupted")
-        print(json.dumps({key: summary[key] for key in shown}), flush=True)
-        if options.result:
-            words = f"--protocol {options.protocol} --kinds {kind} --dropout {dropout:g} --epochs {options.epochs}"
-            words += " --snrs " + " ".join(map(str, options.snrs))
-            command = f"KERAS_BACKEND=jax python benchmarks/joint.py ROOT ACTION_UNITS.csv {words.strip()}"
-            summary |= {"command": command, "config": config.read(result.out / "config.json")}
-            summary |= {"data": "RAVDESS, 1440 speech recordings and their clips' mean action units"}
-            file = f"joint-{options.protocol}-{kind}-{dropout:g}.json"
-            (options.result / file).write_text(json.dumps(summary, indent=1) + "\n")
+        words = f"--protocol {options.protocol} --kinds {kind} --dropout {dropout:g} --epochs {options.epochs}"
+        words += " --snrs " + " ".join(map(str, options.snrs))
+        command = f"KERAS_BACKEND=jax python benchmarks/joint.py ROOT ACTION_UNITS.csv {words.strip()}"
+        about = {"fusion": kind, "modality_dropout": dropout, "command": command}
+        about |= {"corrupted": dict(zip(rows.corruption, rows.accuracy.round(2)))}
+        about |= {"config": config.read(result.out / "config.json")}
+        about |= {"data": "RAVDESS, 1440 speech recordings and their clips' mean action units"}
+        keep(options.result, f"joint-{options.protocol}-{kind}-{dropout:g}", result, **about)
 
 
 def multimodal_features(root, units):

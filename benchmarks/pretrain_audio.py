@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import solve
 from scipy.special import log_softmax
+from tables import keep
 from tqdm.auto import tqdm
 
 from helpers import runtime
@@ -52,7 +53,8 @@ def main():
         for front in embedding.FRONTS:
             for protocol in PROTOCOLS if front == "encoders" else ("luna2022",):
                 about = {"data": data, "seconds_a_clip": seconds_a_clip(table.audio_path[::60], front)}
-                publish(cross_validate(rows[front], table, front, protocol, about), options.result)
+                result = cross_validate(rows[front], table, front, protocol, about)
+                keep(options.result, f"{result.about['model']}-{protocol}", result)
     if options.out:
         arrays = fitted_arrays(rows, table, options.without)
         with runtime.replacing(options.out) as file:
@@ -129,7 +131,7 @@ def fit(rows, label, actor, front):
 
 
 def discriminant(rows, label, ridge, products):
-    """Linear discriminant analysis with a ridge and equal priors, solved over the clips, which are fewer than columns.
+    """Linear discriminant analysis with a ridge and equal priors, solved over clips or columns, whichever are fewer.
 
     scikit-learn's with solver "lsqr" and shrinkage s gives these scores times 1 / (1 − s), ridge being s / (1 − s) / D.
 
@@ -146,6 +148,10 @@ def discriminant(rows, label, ridge, products):
     means = averages.astype(rows.dtype) @ rows
     centred, centre = rows - means[label], means.mean(axis=0)
     means, ridge = means - centre, ridge * np.trace(within)
+    if rows.shape[1] < len(rows):
+        covariance = centred.T @ centred / len(rows) + ridge * np.eye(rows.shape[1])
+        weights = solve(covariance, means.T, assume_a="pos")
+        return weights, -0.5 * np.einsum("cd,dc->c", means, weights) - centre @ weights
     # With W = centred / √N: (WᵀW + r·1)⁻¹ = (1 − Wᵀ(WWᵀ + r·1)⁻¹W) / r
     solved = solve(within + ridge * np.eye(len(rows)), centred @ means.T, assume_a="pos") / len(rows)
     weights = (means.T - centred.T @ solved) / ridge
@@ -165,18 +171,6 @@ def cross_validate(rows, table, front, protocol, about):
     about |= {"needs": [REQUIREMENTS[part] for part in embedding.FRONTS[front] if part in REQUIREMENTS]}
     about |= {"fit_seconds": round(time.perf_counter() - start, 1), "command": COMMAND}
     return CVResult(predictions, pd.DataFrame(), ravdess.EMOTIONS, about, pathlib.Path())
-
-
-def publish(result, folder):
-    """Prints a result's main numbers; writes its summary and its out-of-fold answers."""
-    summary, name = result.summary(), f"{result.about['model']}-{result.about['protocol']}"
-    shown = ("average", "best", "lowest", "uar", "accuracy_interval", "uar_interval", "ece", "seconds_a_clip")
-    print(json.dumps({"name": name} | {key: summary[key] for key in shown}), flush=True)
-    (folder / "predictions").mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(summary, indent=1) + "\n")
-    packed = {"method": "gzip", "mtime": 0}  # the same answers are the same bytes
-    kept = folder / "predictions" / f"{name}.csv.gz"
-    result.predictions.to_csv(kept, index=False, float_format="%.4f", compression=packed)
 
 
 def fitted_arrays(rows, table, without=(), precision=np.float16):

@@ -1,6 +1,6 @@
 """Table 4.3 on the real recordings: six audio architectures without attention. Prints one JSON line, row by row.
 
-    python benchmarks/table_4_3.py RAVDESS_FOLDER [--max-folds 2] [--epochs 30] [--result docs/results/table-4.3.json]
+    python benchmarks/table_4_3.py RAVDESS_FOLDER [--max-folds 2] [--epochs 30] [--result docs/results]
 
 Resumable, and on the same folds and with the same training as benchmarks/audio_real.py but for the dropout between
 RNNs, which the table does without.
@@ -8,11 +8,11 @@ RNNs, which the table does without.
 
 import argparse
 import json
+import pathlib
 
-from audio_real import OPEN, arguments, recordings, write
+from audio_real import arguments, command, recordings, training
 
 from helpers import config, runtime
-from helpers.config import TrainConfig
 from helpers.evaluation import published
 from helpers.training import ablation
 
@@ -27,7 +27,7 @@ def main():
         protocol=options.protocol,
         n_folds=options.folds,
         max_folds=options.max_folds,
-        train=TrainConfig(**{**OPEN, "epochs": options.epochs}),
+        train=training(options),
         workers=options.workers,
     )
     rows = table.to_dict(orient="index")
@@ -37,7 +37,9 @@ def main():
         for name, result in results.items():
             rows[name]["fold_accuracy"] = result.summary()["fold_accuracy"]
         del settings["audio"]
-        write(options.result, {"rows": rows, "config": settings})
+        about = {"command": command(), "data": "RAVDESS, 1440 speech recordings"}
+        path = pathlib.Path(options.result) / "table-4.3.json"
+        path.write_text(json.dumps({"rows": rows, "config": settings} | about, indent=1) + "\n")
     print(json.dumps(rows))
 
 

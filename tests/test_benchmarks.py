@@ -41,7 +41,7 @@ def test_the_committed_results_are_named_as_the_benchmarks_name_them(monkeypatch
         end = "-per-speaker.json" if stored.get("per_speaker") else ".json"
         if path.name.startswith("ablation-"):
             options = [stored[key] for key in ("row", "protocol", "epochs", "seeds", "per_speaker")]
-            assert path.name == ablation.file_name(*options)
+            assert path.stem == ablation.file_name(*options)
         elif path.name.startswith("joint-"):
             dropout = f"{stored['modality_dropout']:g}"
             assert path.name == f"joint-{stored['protocol']}-{stored['fusion']}-{dropout}.json"

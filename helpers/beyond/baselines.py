@@ -16,7 +16,15 @@ from helpers.training.cross_validation import CVResult
 
 
 def cross_validate(
-    values, table, protocol="luna2022", n_folds=10, *, classifier=None, identify_speaker=False, name="baseline"
+    values,
+    table,
+    protocol="luna2022",
+    n_folds=10,
+    *,
+    classifier=None,
+    identify_speaker=False,
+    name="baseline",
+    parts=None,
 ):
     """Trains and tests a classifier on every fold.
 
@@ -27,12 +35,13 @@ def cross_validate(
         classifier: scikit-learn classifier with a decision_function; `svm()` by default.
         identify_speaker: normalise each clip by the training clips of its speaker. A test clip's is predicted by an LDA
             trained on the training speakers, with the accuracy that the summary calls `identified`.
+        parts: list of (train, test) index arrays, folds of one's own; `protocol` is then only their name.
     Returns: CVResult without files. Its probabilities, the softmax of the classifier's scores, are not calibrated.
     """
     classifier, label, actor = classifier or svm(), table.label.to_numpy(), table.actor.to_numpy()
     probabilities, fold_of = np.zeros((len(table), len(ravdess.EMOTIONS))), np.zeros(len(table), dtype=int)
     identified = np.zeros(len(table), dtype=actor.dtype)
-    for number, (train, test) in enumerate(ravdess.folds(table, protocol, n_folds, seed=0), start=1):
+    for number, (train, test) in enumerate(parts or ravdess.folds(table, protocol, n_folds, seed=0), start=1):
         fold_of[test] = number
         train_values, test_values = values[train], values[test]
         if identify_speaker:

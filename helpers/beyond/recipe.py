@@ -76,19 +76,20 @@ def result(name):
 
 # {row of the headline table: name in docs/results, whose * is the protocol}; a row without a result is left out.
 HEADLINE = {
-    "audio: the thesis' network": "audio-*",
+    "audio: the thesis' network": "audio-plain-*",
     "audio: functionals, SVM": "svm-audio-*",
     "audio: functionals, LDA": "lda-audio-*",
     "audio: pretrained encoders, LDA": "lda-encoders-*",
-    "audio: SVM with speaker identification": "svm-audio-identified-*",
-    "audio: LDA with speaker identification": "lda-audio-identified-*",
-    "audio: full model": "audio-network-*",
-    "audio: ensemble": "audio-ensemble-*",
+    "audio: pretrained encoders, LDA with a ridge chosen in each fold": "lda-audio-encoders-*",
     "face: action units, SVM": "svm-action-units-*",
-    "fusion: ensemble": "fusion-ensemble-*",
-    "audio, per-speaker normalisation": "audio-ensemble-*-per-speaker",
-    "face, per-speaker normalisation": "svm-action-units-*-per-speaker",
-    "fusion, per-speaker normalisation": "fusion-ensemble-*-per-speaker",
+    "face: action units, LDA": "lda-action-units-*",
+    "both: encoders and action units, one LDA": "lda-both-*",
+    "audio: an LDA on each encoder and on both": "equal-audio-*",
+    "both: an LDA on the encoders, one on the action units": "equal-fusion-2-*",
+    "both: these two and the one LDA": "equal-fusion-3-*",
+    "both: SVM on functionals, SVM on action units": "svm-fusion-*",
+    "audio: functionals, LDA, per-speaker normalisation": "lda-audio-*-per-speaker",
+    "face: action units, SVM, per-speaker normalisation": "svm-action-units-*-per-speaker",
 }
 
 
@@ -96,7 +97,7 @@ def results(rows=HEADLINE):
     """The committed results on all 24 actors, both protocols side by side, in per cent; `rows` is as HEADLINE.
 
     Returns:
-        DataFrame: accuracy and its 95 % interval over actors (luna2022) or clips (random), UAR, the ablation's gain
+        DataFrame: accuracy over all clips and its 95 % interval over actors (luna2022) or clips (random), UAR, the gain
         over the full model on the same clips, folds; and the network's parameters.
     """
     table = {}
@@ -108,7 +109,7 @@ def results(rows=HEADLINE):
             except FileNotFoundError:
                 continue
             low, high = summary["accuracy_interval"]
-            row = {"accuracy": f"{100 * summary['average']:.2f}", "95 %": f"{100 * low:.1f} to {100 * high:.1f}"}
+            row = {"accuracy": f"{100 * summary['accuracy']:.2f}", "95 %": f"{100 * low:.1f} to {100 * high:.1f}"}
             row |= {"UAR": f"{100 * summary['uar']:.2f}"}
             if "against_full_model" in summary:
                 row["gain"] = "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * x for x in summary["against_full_model"]))

@@ -1,0 +1,268 @@
+"""Prints README's table of results, and those of docs/results.md, from the committed out-of-fold predictions.
+
+    python benchmarks/tables.py [--write]
+
+docs/results/predictions holds a file a row and protocol: each clip with its actor, label, fold and the probabilities of
+the model that was trained without that fold. Accuracy and UAR are over all clips; intervals resample the 24 speakers
+with all their clips, and p-values flip the sign of each speaker's difference. WRITE puts the tables into both pages.
+"""
+
+import argparse
+import functools
+import json
+import math
+import re
+
+import numpy as np
+import pandas as pd
+
+from helpers.beyond import recipe
+from helpers.evaluation import significance
+from helpers.runtime import PROJECT
+
+RESULTS = PROJECT / "docs" / "results"
+PROTOCOLS = {"random": "random folds", "luna2022": "`luna2022`"}
+# {heading: {row of recipe.HEADLINE: members}}.
+ROWS = {"Here, one model": dict.fromkeys(list(recipe.HEADLINE)[:8], 1)}
+ROWS["Here, ensembles with equal weights"] = dict(zip(list(recipe.HEADLINE)[8:12], (3, 2, 3, 2)))
+ROWS["Here, with clips of the test speaker"] = dict.fromkeys(list(recipe.HEADLINE)[12:], 1)
+THESIS = {"video: VGG16, GRU, attention": "78.19", "audio: MFCC, three GRUs, attention": "76.52"}
+THESIS |= {"fusion of the two": "91.25"}
+LITERATURE = (  # row, random folds, luna2022 or other speaker-independent folds: accuracy unless UAR is named
+    ("audio: TIM-Net, 10 folds, as corrected by its authors", "90.07", ""),
+    ("audio: WavLM-L, logistic regression, 5 folds", "91.7 UAR", ""),
+    ("audio: XLS-R, fine-tuned, `luna2022`", "", "81.82, 81.84 UAR †"),
+    ("audio: Whisper-large-v3, frozen, `emobox`", "", "75.9, 75.3 UAR"),
+    ("video: action units, biLSTM, `luna2022`", "", "62.13 †"),
+    ("video: MAE-DFER, six folds", "", "75.6"),
+    ("both: MFER, 5 folds", "96.94 †", ""),
+    ("both: Luna-Jiménez et al. 2022, `luna2022`", "", "86.70 †"),
+    ("both: HiCMAE, six folds", "", "87.99, 87.96 UAR"),
+)
+# Differences worth a test: (what, file, against which file), corrected together (Holm 1979).
+PAIRS = (
+    ("audio: encoders, LDA – functionals, LDA", "lda-encoders-luna2022", "lda-audio-luna2022"),
+    ("audio: functionals, LDA – SVM", "lda-audio-luna2022", "svm-audio-luna2022"),
+    ("face: action units, LDA – SVM", "lda-action-units-luna2022", "svm-action-units-luna2022"),
+    ("both, two LDAs – audio alone", "equal-fusion-2-luna2022", "lda-audio-encoders-luna2022"),
+    ("both, two LDAs – face alone", "equal-fusion-2-luna2022", "lda-action-units-luna2022"),
+    ("both, two LDAs – one LDA on both", "equal-fusion-2-luna2022", "lda-both-luna2022"),
+    ("audio, three LDAs – one", "equal-audio-luna2022", "lda-audio-encoders-luna2022"),
+    (
+        "face, SVM: per-speaker normalisation – without",
+        "svm-action-units-luna2022-per-speaker",
+        "svm-action-units-luna2022",
+    ),
+    ("audio, LDA: per-speaker normalisation – without", "lda-audio-luna2022-per-speaker", "lda-audio-luna2022"),
+)
+# What random folds measure: {model: file}, by these protocols.
+STEPS = {
+    "random": "clips at random",
+    "repetition": "both repetitions together",
+    "actor-emotion": "a speaker's emotion together",
+    "luna2022": "new speakers",
+}
+MODELS = {"audio: encoders, LDA": "lda-audio-encoders", "audio: functionals, SVM": "svm-audio"}
+MODELS |= {"face: action units, LDA": "lda-action-units", "face: action units, SVM": "svm-action-units"}
+MODELS |= {"both: two LDAs": "equal-fusion-2"}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--write", action="store_true", help="write the tables into README.md and docs/results.md")
+    options = parser.parse_args()
+    for page, found in pages().items():
+        print(f"\n{page}\n\n" + "\n\n".join(found.values()))
+        if options.write:
+            path = PROJECT / page
+            path.write_text(inserted(path.read_text(), found))
+    if options.write:
+        figure()
+
+
+def keep(folder, name, result, **about):
+    """Prints a result's main numbers; writes its summary and its out-of-fold predictions, where there is a folder."""
+    summary = result.summary() | {"data": "RAVDESS, 1440 speech recordings"} | about
+    shown = ("accuracy", "uar", "average", "best", "lowest", "folds", "accuracy_interval")
+    print(json.dumps({"name": name} | {key: summary[key] for key in shown}), flush=True)
+    if folder:
+        (folder / "predictions").mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.json").write_text(json.dumps(summary, indent=1) + "\n")
+        packed = {"method": "gzip", "mtime": 0}  # the same answers are the same bytes
+        rows = result.predictions[
+            ["clip_id", "actor", "label", "prediction", "fold", *probabilities(result.predictions)]
+        ]
+        path = folder / "predictions" / f"{name}.csv.gz"
+        rows.sort_values("clip_id").to_csv(path, index=False, float_format="%.4f", compression=packed)
+
+
+def probabilities(predictions):
+    return [name for name in predictions if name.startswith("p_")]
+
+
+@functools.cache
+def predictions(name):
+    """The out-of-fold predictions of a file, by clip; None where they are not kept."""
+    path = RESULTS / "predictions" / f"{name}.csv.gz"
+    return pd.read_csv(path).sort_values("clip_id", ignore_index=True) if path.is_file() else None
+
+
+def per_cent(values, digits=1):
+    return [f"{100 * value:.{digits}f}" for value in values]
+
+
+def summary(name):
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+@functools.cache
+def cells(name):
+    """[accuracy with interval, UAR] of a file, as a table shows them."""
+    rows = predictions(name)
+    if rows is None:
+        return ["–", "–"]
+    right = rows.prediction == rows.label
+    uar = right.groupby(rows.label).mean().mean()
+    low, high = per_cent(significance.interval(rows, by="actor"))
+    return [f"{100 * right.mean():.2f} ({low} to {high})", f"{100 * uar:.2f}"]
+
+
+def markdown(head, rows):
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |".replace("|  |", "| |") for line in lines)
+
+
+def file_of(row, protocol):
+    return recipe.HEADLINE[row].replace("*", protocol)
+
+
+def headline():
+    head = ["", "members", *(word for name in PROTOCOLS.values() for word in (name, "UAR"))]
+    rows = [["**The thesis**, average of ten folds", *[""] * 5]]
+    rows += [[row, 1, number, "–", "–", "–"] for row, number in THESIS.items()]
+    for heading, members in ROWS.items():
+        found = [[row, n, *(c for p in PROTOCOLS for c in cells(file_of(row, p)))] for row, n in members.items()]
+        rows += [[f"**{heading}**", *[""] * 5], *(row for row in found if set(row[2:]) != {"–"})]
+    return markdown(head, rows)
+
+
+def literature():
+    return markdown(["", "random folds", "speaker-independent"], LITERATURE)
+
+
+def emobox():
+    rows = [[row, *cells(file_of(row, "emobox"))] for row in recipe.HEADLINE]
+    return markdown(["`emobox`, six folds", "accuracy", "UAR"], [row for row in rows if row[1] != "–"])
+
+
+def differences():
+    found, p_values = [], []
+    for what, one, other in PAIRS:
+        if predictions(one) is not None and predictions(other) is not None:
+            gain, low, high = significance.difference(predictions(other), predictions(one), by="actor")
+            found.append([what, f"{100 * gain:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"])
+            p_values.append(sign_flip(predictions(other), predictions(one)))
+    corrected = holm(p_values)
+    rows = [[*row, f"{p:.4f}", f"{c:.4f}"] for row, p, c in zip(found, p_values, corrected)]
+    return markdown(["`luna2022`", "points (95 %)", "p", "p, Holm"], rows)
+
+
+def sign_flip(a, b, draws=20_000, seed=0):
+    """p-value of a paired difference: the sign of each speaker's difference is as good as a coin's (two-sided)."""
+    gain = (b.prediction == b.label).astype(float) - (a.prediction == a.label)
+    sums = gain.groupby(a.actor).sum().to_numpy()
+    signs = np.random.default_rng(seed).choice((-1.0, 1.0), (draws, len(sums)))
+    return (1 + (np.abs(signs @ sums) >= abs(sums.sum()) - 1e-9).sum()) / (1 + draws)
+
+
+def holm(p_values):
+    """Holm's correction of p-values that are looked at together (1979, "A simple sequentially rejective test")."""
+    p_values = np.asarray(p_values, dtype=float)
+    order, corrected = np.argsort(p_values), np.empty(len(p_values))
+    corrected[order] = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
+    return np.minimum(corrected, 1)
+
+
+def ablation():
+    """From the summaries, since the predictions were not kept; bold is what Holm's correction of all gains leaves."""
+    found = {(row, p): summary(f"ablation-{p}-{recipe.slug(row)}") for row in recipe.ablation() for p in PROTOCOLS}
+    gains = {key: one["against_full_model"] for key, one in found.items() if "against_full_model" in one}
+    z = {key: abs(gain) / ((high - low) / 3.92) for key, (gain, low, high) in gains.items()}
+    left = dict(zip(z, holm([math.erfc(value / math.sqrt(2)) for value in z.values()]) < 0.05))
+    rows = []
+    for row in recipe.ablation():
+        line = [row, f"{found[row, 'random']['parameters']:,}"]
+        for p in PROTOCOLS:
+            line += per_cent((found[row, p]["accuracy"], found[row, p]["uar"])[: 1 + (p == "luna2022")], 2)
+            gain = "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * x for x in gains.get((row, p), (0, 0, 0))))
+            line.append("–" if (row, p) not in gains else f"**{gain}**" if left[row, p] else gain)
+        rows.append(line)
+    return markdown(["", "parameters", "random folds", "gain", "`luna2022`", "UAR", "gain"], rows)
+
+
+def sexes():
+    rows = []
+    names = ("lda-encoders-luna2022", "lda-action-units-luna2022", "equal-fusion-2-luna2022", "lda-both-luna2022")
+    labels = {file_of(row, "luna2022"): row for row in recipe.HEADLINE}
+    for name in names:
+        found = predictions(name)
+        actors = (found.prediction == found.label).groupby(found.actor).mean()
+        women, men = actors[actors.index % 2 == 0].to_numpy(), actors[actors.index % 2 == 1].to_numpy()
+        rng = np.random.default_rng(0)
+        drawn = [rng.choice(group, (20_000, len(group))).mean(axis=1) for group in (women, men)]
+        low, high = np.quantile(drawn[0] - drawn[1], (0.025, 0.975))
+        span = " to ".join(per_cent((actors.min(), actors.max())))
+        gap = f"{100 * (women.mean() - men.mean()):+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+        rows.append([labels[name], *per_cent((women.mean(), men.mean())), gap, span])
+    return markdown(["`luna2022`", "women", "men", "difference (95 %)", "lowest and highest speaker"], rows)
+
+
+def steps():
+    rows = [[model, *(cells(f"{file}-{step}")[0] for step in STEPS)] for model, file in MODELS.items()]
+    return markdown(["tested on", *STEPS.values()], rows)
+
+
+def figure():
+    """Draws docs/protocols.png: what each model loses as less of a test speaker is in training."""
+    import matplotlib.pyplot as plt
+
+    _, ax = plt.subplots(figsize=(7.5, 3.6), layout="constrained")
+    for model, file in MODELS.items():
+        found = [predictions(f"{file}-{step}") for step in STEPS]
+        accuracy = [100 * (rows.prediction == rows.label).mean() for rows in found]
+        edges = [100 * np.array(significance.interval(rows, by="actor")) for rows in found]
+        spread = np.abs(np.transpose(edges) - accuracy)
+        ax.errorbar(list(STEPS.values()), accuracy, spread, fmt="o-", ms=4, lw=1.2, capsize=2, label=model)
+    ax.axhline(100 * 192 / 1440, color="0.6", lw=0.8)
+    ax.text(0, 100 * 192 / 1440 + 1, "majority-class baseline", fontsize=8, color="0.4")
+    ax.set(ylim=(0, 100), ylabel="accuracy (%)")
+    ax.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 0.17))
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.figure.savefig(PROJECT / "docs" / "protocols.png", dpi=110, metadata={"Software": None})
+
+
+def pages():
+    """{page: {table: markdown}}."""
+    found = {"headline": headline(), "literature": literature()}
+    more = {
+        "emobox": emobox(),
+        "differences": differences(),
+        "sexes": sexes(),
+        "steps": steps(),
+        "ablation": ablation(),
+    }
+    return {"README.md": found, "docs/results.md": {"headline": headline()} | more}
+
+
+def inserted(text, found):
+    """A page's text with its tables between <!-- table: name --> and <!-- end of table -->."""
+    for name, table in found.items():
+        place = re.compile(rf"(<!-- table: {name} -->\n).*?(\n<!-- end of table -->)", re.S)
+        if not place.search(text):
+            raise SystemExit(f"the page has no place for the table {name}: <!-- table: {name} -->")
+        text = place.sub(rf"\1\n{table}\n\2", text)
+    return text
+
+
+if __name__ == "__main__":
+    main()
