@@ -15,7 +15,6 @@ NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 DOCS = sorted((PROJECT / "docs").glob("*.md"))
 PAGES = [PROJECT / "README.md", *DOCS]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-RESULTS = PROJECT / "docs" / "results"
 # What is often written for it: the term as this suite writes it.
 TERMS = {
     r"\b(?:behavior|color|center|gray|learned|(?:recogn|optim|standard|general|regular|initial|minim|maxim)iz\w+)\b": (
@@ -345,50 +344,6 @@ def test_every_name_of_the_package_on_a_page_is_there(path):
     for folder, rest in re.findall(rf"(?<![\w./-])({'|'.join(folders)}|runtime)((?:\.[A-Za-z_]\w*)+)", code_of(path)):
         if not re.search(r"\.(?:py|npz|csv|md|png|zip)$", rest):
             functools.reduce(getattr, rest[1:].split("."), importlib.import_module(f"helpers.{folder}"))
-
-
-def tables(heading):
-    """The rows of the first table under a heading of docs/results.md: lists of cells."""
-    section = re.split(rf"^#+ {re.escape(heading)}$", (PROJECT / "docs/results.md").read_text(), flags=re.M)[1]
-    table = re.search(r"^\|(?:.*\n\|)+.*$", section, re.M)[0]
-    return [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in table.splitlines()[2:]]
-
-
-def per_cent(share):
-    return f"{100 * share:.2f}"
-
-
-def committed(name):
-    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def test_the_numbers_of_the_headline_table_are_those_of_the_committed_results():
-    rows = tables("All models on all 24 actors")
-    assert len(rows) >= 13
-    for label, members, *cells, file in rows:
-        for protocol, accuracy, uar in zip(("random", "luna2022"), cells[::2], cells[1::2]):
-            found = committed(file.strip("`").replace("*", protocol))
-            low, high = found["accuracy_interval"]
-            shown = f"{per_cent(found['average'])} ({100 * low:.1f} to {100 * high:.1f})"
-            if found["folds"] < found["folds_planned"]:
-                shown += f", {found['folds']} of {found['folds_planned']} folds"
-            assert (accuracy, uar) == (shown, per_cent(found["uar"])), label
-            assert str(max(1, len(found.get("combined", [])))) in members.split(" / "), label
-
-
-def test_the_numbers_of_the_ablation_are_those_of_the_committed_results():
-    rows = tables("Ablation")
-    assert len(rows) == 19
-    for row, parameters, random, _, luna, uar, _ in rows:
-        files = [committed(f"ablation-{protocol}-{row.replace(' ', '-')}") for protocol in ("random", "luna2022")]
-        assert [random, luna] == [per_cent(file["average"]) for file in files], row
-        assert [parameters, uar] == [f"{files[1]['parameters']:,}", per_cent(files[1]["uar"])], row
-
-
-def test_every_number_of_the_readmes_table_stands_in_the_results():
-    results = (PROJECT / "docs/results.md").read_text()
-    numbers = re.findall(r"\d\d\.\d+", README.split("## How good it is")[1].split("## Your own clip")[0])
-    assert len(numbers) > 30 and not [number for number in numbers if number not in results]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
