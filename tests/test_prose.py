@@ -3,7 +3,6 @@
 import ast
 import functools
 import importlib
-import json
 import re
 
 import nbformat
