@@ -87,7 +87,6 @@ HEADLINE = {
     "audio: an LDA on each encoder and on both": "equal-audio-*",
     "both: an LDA on the encoders, one on the action units": "equal-fusion-2-*",
     "both: these two and the one LDA": "equal-fusion-3-*",
-    "both: SVM on functionals, SVM on action units": "svm-fusion-*",
     "audio: functionals, LDA, per-speaker normalisation": "lda-audio-*-per-speaker",
     "face: action units, SVM, per-speaker normalisation": "svm-action-units-*-per-speaker",
 }
