@@ -43,6 +43,8 @@ notebooks/*
 docs/*
 pretrained/README
 samples/README
+CONTRIBUTING
+SECURITY
 ```
 """
 
