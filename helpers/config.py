@@ -28,6 +28,17 @@ def _one_of(config, name, kinds):
     _require(getattr(config, name) in kinds, f"{name} is {getattr(config, name)!r}; one of {', '.join(kinds)}")
 
 
+MOST_CLASSES, LONGEST_NAME = 100, 60  # emotions that fit a figure; characters that fit its axis
+
+
+def check_classes(names):
+    """Raises ValueError where these are no emotions to tell apart: two or more different names that can be shown."""
+    _require(2 <= len(names) <= MOST_CLASSES, f"{len(names)} classes; it takes 2 to {MOST_CLASSES}")
+    bad = [n for n in names if not isinstance(n, str) or not n.isprintable() or not 0 < len(n) <= LONGEST_NAME]
+    _require(not bad, f"{str(bad[:1])[1:80]} is no name of a class: at most {LONGEST_NAME} printable characters")
+    _require(len(set(names)) == len(names), f"two of its {len(names)} classes have one name")
+
+
 @dataclasses.dataclass(frozen=True)
 class VideoConfig:
     """From a clip's frames to 48×48×3 faces (thesis 3.4.2)."""

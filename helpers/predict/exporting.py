@@ -35,11 +35,22 @@ _MEMBER = re.compile(  # earlier versions could pack VGG16, which is not read
     r"|(?:face|audio/[a-z]{1,20}|expression/[a-z\d_]{1,30})/[a-z_]{1,20}\.npy"  # the pretrained model's
     r"|(?:video|audio|fusion)/(?:config\.json|summary\.json|fold_[1-9]\d?(?:/\d{1,3}\.npy|\.weights))"
 )
-# What a configuration from an unknown source may ask of this machine: from, to.
-_BOUNDS = {"fps": (0.1, 120), "size": (32, 512), "margin": (0.1, 10), "detect_sizes": (80, 4096)}
+# What a configuration from an unknown source may ask of this machine: from, to; of whole numbers, where these are.
+_BOUNDS = {"fps": (0.1, 120.0), "size": (32, 224), "margin": (0.1, 10.0), "detect_sizes": (80, 4096)}
 _BOUNDS |= {"rate": (4000, 192_000), "n_mfcc": (1, 256), "n_fft": (32, 1 << 16), "hop_length": (32, 1 << 16)}
-_BOUNDS |= {"n_mels": (1, 256), "pre_emphasis": (0, 1), "min_seconds": (0, 60), "deltas": (0, 2)}
-_BOUNDS |= {"prosody": (0, 1), "trim_db": (0, 200)}
+_BOUNDS |= {"n_mels": (1, 256), "pre_emphasis": (0.0, 1.0), "min_seconds": (0.0, 60.0), "deltas": (0, 2)}
+_BOUNDS |= {"prosody": (0, 1), "trim_db": (0.0, 200.0)}
+_NETWORK = {"layers": (1, 16), "units": (1, 4096), "fc_units": (1, 4096), "frame_stacking": (1, 64)}
+_NETWORK |= {"convolution": (0, 4096)}
+_MOST_SIZES = 8  # of detect_sizes
+# What a second of a clip may cost, ten and more times what the thesis' preprocessing does.
+_WORK = (
+    ("video", "pixels through VGG16", 30 * 224**2, lambda video: video.fps * video.size**2),
+    ("video", "pixels to search for a face", 5e8, lambda video: video.fps * sum(s**2 for s in video.detect_sizes)),
+    ("audio", "frames", 1000, lambda audio: audio.rate / audio.hop_length),
+    ("audio", "samples to transform", 5e6, lambda audio: audio.rate / audio.hop_length * audio.n_fft),
+)
+_LARGEST = 1e9  # of a weight: no trained one comes near
 # What zipfile, json, NumPy and Keras raise where something is not as it should be.
 _TROUBLE = (*zip_members.DAMAGE, RuntimeError, LookupError, TypeError, AttributeError, ArithmeticError, OSError)
 
@@ -63,6 +74,9 @@ def export(run, path, fold=1, *, data="", format="zip"):
     models, preprocessing, warnings = fold_ensemble.load_with_subsystems(run, fold)
     asked, model = next(iter(models.items()))
     trained_on = data or model.summary.get("trained_on", "")
+    for each in models.values():
+        _check_settings(each.settings)
+    _check_work(preprocessing)
     if model.summary.get("trained_on") == "synthetic" != trained_on:
         raise ValueError(f"the run was trained on synthetic clips, and its export must say so, not {data!r}")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,12 +168,10 @@ def _models(archive):
         members = [name for name in archive.namelist() if name.endswith(".npy")]
         return pooled.models(about, {name[:-4]: _finite(_array(archive.read(name), name), name) for name in members})
     stored = config.renamed(json.loads(archive.read("preprocessing.json")))
-    for part in (stored.get("video") or {}, stored.get("audio") or {}):
-        for name, value in part.items():
-            low, high = _BOUNDS[name]
-            if not all(low <= number <= high for number in (value if isinstance(value, list) else [value])):
-                raise ValueError(f"preprocessing.json has {name} {value}, not between {low} and {high}")
+    for stream in ("video", "audio"):
+        _check_numbers(stored.get(stream) or {}, _BOUNDS, "preprocessing.json")
     preprocessing = clip.Preprocessing.of(stored)
+    _check_work(preprocessing)
     kinds = sorted(about["models"], key=lambda kind: kind != about["asked"])
     models = {kind: _model(archive, kind, about, preprocessing.dims) for kind in kinds}
     first = models[about["asked"]]
@@ -173,14 +185,44 @@ def _models(archive):
     return models, preprocessing, warnings
 
 
+def _check_numbers(part, bounds, where):
+    """Raises ValueError where a number of a configuration, {name: number}, lies outside the bounds of its name."""
+    for name, value in part.items():
+        (low, high), numbers = bounds[name], value if name == "detect_sizes" else [value]
+        whole = (int,) if isinstance(low, int) else (int, float)
+        if not all(isinstance(number, whole) and low <= number <= high for number in numbers):
+            raise ValueError(f"{where} has {name} {str(value)[:80]}, not between {low} and {high}")
+        if len(numbers) > _MOST_SIZES:
+            raise ValueError(f"{where} has {len(numbers)} {name}, more than {_MOST_SIZES}")
+
+
+def _check_work(preprocessing):
+    """Raises ValueError where the features of a clip would take too long to make."""
+    for stream, what, most, work in _WORK:
+        part = getattr(preprocessing, stream)
+        if part and work(part) > most:
+            raise ValueError(f"preprocessing.json asks for {work(part):.0f} {what} a second, more than {most:.0f}")
+
+
+def _check_settings(settings):
+    """Raises ValueError where config.json's content describes no network that this suite makes."""
+    config.check_classes(settings["classes"])
+    for stream in cross_validation.MODELS[settings["model"]]:
+        sizes = {name: value for name, value in settings[stream].items() if name in _NETWORK}
+        _check_numbers(sizes, _NETWORK, "config.json")
+
+
 def _model(archive, kind, about, dims):
     stored, summary = (json.loads(archive.read(f"{kind}/{name}.json")) for name in ("config", "summary"))
-    summary["trained_on"] = str(about.get("trained_on", ""))
+    summary["trained_on"] = str(about.get("trained_on", ""))[:1000]
     half, about = about.get("half"), about["models"][kind]
     settings = config.completed(stored)
     classes, folds = settings["classes"], about["folds"]
-    if settings["model"] != kind or len(classes) < 2 or not all(isinstance(name, str) for name in classes):
+    if settings["model"] != kind:
         raise ValueError(f"{kind}/config.json is not that of a {kind} model")
+    _check_settings(settings)
+    if not all(isinstance(fold, int) for fold in folds) or len(set(folds)) < len(folds):
+        raise ValueError(f"the {kind} model names a fold twice, or something else than a number")
     if not folds or not 0 <= about["threshold"] <= 1:
         raise ValueError(f"the {kind} model has no fold, or a threshold of {about['threshold']}")
     (low, high), temperature = calibration.RANGE, about["temperature"]
@@ -194,6 +236,9 @@ def _model(archive, kind, about, dims):
     model = fold_ensemble.network(settings, dims)
     if any([array.shape for array in fold] != [array.shape for array in model.weights] for fold in weights):
         raise ValueError(f"the {kind} model's weights have other shapes than its configuration")
+    variances = [n for n, weight in enumerate(model.weights) if weight.name.endswith("variance")]
+    if any((fold[n] < 0).any() for fold in weights for n in variances):
+        raise ValueError(f"the {kind} model has a variance below 0")
     return fold_ensemble.FoldEnsemble(settings, summary, tuple(folds), weights, model, temperature, about["threshold"])
 
 
@@ -213,10 +258,11 @@ def _arrays(archive, folder, shapes, half):
 
 
 def _finite(array, name):
-    """As float32. Raises ValueError: some of it is no number."""
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name}: its weights are not all numbers")
-    return array.astype(np.float32)
+    """As float32. Raises ValueError: some of it is no number, or none that a training ends with."""
+    array = array.astype(np.float32)
+    if not (np.abs(array) <= _LARGEST).all():  # NaN is not
+        raise ValueError(f"{name}: its weights are not all numbers, or far too large")
+    return array
 
 
 def _array(content, name):
@@ -236,7 +282,10 @@ def _fewest_weights(part, dim, n_classes):
     if part.convolution:
         wide, least = part.convolution, least + 3 * wide * part.convolution
     if part.cell != "none":
-        wide, least = part.units, least + wide * part.units + part.layers * part.units**2
+        ways = 2 if part.bidirectional or part.cell == "tim" else 1
+        first, each = {"gru": (3, 3), "lstm": (4, 4), "transformer": (1, 8), "tim": (1, 4)}[part.cell]
+        least += ways * (first * wide + each * part.layers * part.units) * part.units
+        wide = part.units
     return least + wide * part.fc_units
 
 

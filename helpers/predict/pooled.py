@@ -9,19 +9,20 @@ import dataclasses
 import numpy as np
 from scipy.special import softmax
 
-from helpers import runtime
+from helpers import config, runtime
 from helpers.audio import embedding
 from helpers.config import AudioConfig, VideoConfig
 from helpers.data.packaged_weights import PackageMissing
 from helpers.evaluation import calibration
 from helpers.features.clip import Preprocessing
 from helpers.models.linear import LinearClassifier
-from helpers.video import expression, landmarks
+from helpers.video import expression, landmark_classifier, landmarks
 from helpers.video.landmark_classifier import LandmarkClassifier
 
 FILE = runtime.PROJECT / "pretrained" / "model.zip"
 DOUBT = 0.1  # that a part answers about something else than this face or this voice
 VIDEO = VideoConfig(fps=5.0)  # landmarks take more time than 48 × 48 faces, and their statistics need fewer of them
+_WIDEST = 512  # channels of the expressions' network
 AUDIO = AudioConfig(n_fft=960, hop_length=960)  # the sound in frames of 20 ms, side by side
 
 
@@ -118,24 +119,25 @@ def models(about, arrays):
     front, reason = embedding.available()
     warnings = [f"A simpler audio model answers: {reason}."] if reason else []
     names, limits = about["classes"], about["thresholds"][front]
-    if not isinstance(names, list) or len(names) < 2 or not all(isinstance(name, str) for name in names):
-        raise ValueError("its classes are no list of names")
+    config.check_classes(names)
     if set(limits) != {"fusion", "video", "audio"} or not all(0 <= limit <= 1 for limit in limits.values()):
         raise ValueError(f"its thresholds are {limits}")
     low, high = calibration.RANGE
     if not (0 <= about["expression"]["weight"] <= 1 and low <= about["expression"]["temperature"] <= high):
         raise ValueError(f"its expressions have {about['expression']}")
-    voice = LinearClassifier.of(arrays, f"audio/{front}")
     stored = {
         part: {name.removeprefix(part): array for name, array in arrays.items() if name.startswith(part)}
-        for part in ("face/", "expression/")
+        for part in ("face/", "expression/", f"audio/{front}/")
     }
+    columns = sum(embedding.WIDTHS[part] for part in embedding.FRONTS[front])
+    _check_shapes(*stored.values(), columns, len(names))
+    voice = LinearClassifier.of(arrays, f"audio/{front}")
+    if not ((voice.scale > 0).all() and low <= voice.temperature <= high):
+        raise ValueError("its audio model has a scale or a temperature that no training ends with")
     face = FaceClassifier(LandmarkClassifier(**stored["face/"]), stored["expression/"], names, **about["expression"])
     noise = np.random.default_rng(0).random((2, landmarks.POINTS, 3)), np.zeros((2, 52)), np.zeros((2, 48, 48, 3))
-    row = np.zeros((1, sum(embedding.WIDTHS[part] for part in embedding.FRONTS[front])))
-    shapes = face.probabilities(*noise).shape, voice.probabilities(row)[0].shape
-    if set(shapes) != {(len(names),)}:
-        raise ValueError(f"its classifiers do not tell {len(names)} emotions apart")
+    if not np.isfinite([face.probabilities(*noise), voice.probabilities(np.zeros((1, columns)))[0]]).all():
+        raise ValueError("its answers are no numbers")
 
     def by_voice(clip, steps):
         return voice.probabilities(embedding.row(clip.features["audio"][steps].ravel(), AUDIO.rate, front)[None])[0]
@@ -157,3 +159,18 @@ def models(about, arrays):
         for kind in asked
     }
     return made, Preprocessing(VIDEO if "video" in parts else None, AUDIO, pretrained=True), warnings
+
+
+def _check_shapes(face, expressions, voice, columns, n_classes):
+    """Raises ValueError, before anything is computed, where arrays have other shapes than benchmarks/pretrain.py's."""
+    expected = {"template": (len(landmark_classifier.RIGID), 3), "offsets": (len(landmark_classifier.UNITS),)}
+    statistics = len(landmark_classifier.STATISTICS), len(landmark_classifier.SIGNALS), len(landmark_classifier.UNITS)
+    expected |= {"weights": statistics, "emotion": (statistics[-1], n_classes), "emotion_offsets": (n_classes,)}
+    linear = {"mean": (columns,), "scale": (columns,), "weights": (columns, n_classes)}
+    linear |= {"offset": (n_classes,), "temperature": (1,)}
+    for arrays, shapes in ((face, expected), (voice, linear)):
+        if {name: array.shape for name, array in arrays.items()} != shapes:
+            raise ValueError(f"its arrays have other shapes than a model of {n_classes} emotions")
+    for name, array in expressions.items():
+        if max(array.shape[:-2], default=0) > 3 or max(array.shape, default=0) > _WIDEST:
+            raise ValueError(f"expression/{name} has the shape {array.shape}")

@@ -128,6 +128,8 @@ class Predictor:
         """({window's number: (C,)}, {modality: {number: (T,)}}) of the windows that have the model's modalities."""
         able = [n for n, part in enumerate(parts) if all(stream in part.steps for stream in model.streams)]
         rows, attention = model.answers(clip, [parts[n] for n in able])
+        if not np.isfinite(rows).all():
+            raise ClipError(f"{clip.name}: the model's answer is no number; train or export it again")
         return dict(zip(able, rows)), {stream: dict(zip(able, curves)) for stream, curves in attention.items()}
 
     def _attention(self, clip, parts, answers, chosen, stream):

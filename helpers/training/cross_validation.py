@@ -90,6 +90,7 @@ def cross_validate(
         raise ValueError(f"the {model} model needs {lacking[0]} features, and these have only {features.streams[0]}")
     own = parts is not None
     parts = parts if own else ravdess.folds(features, protocol, n_folds, seed)
+    configs.check_classes(features.classes)
     checks.check_folds(features, MODELS[model], protocol, parts)
     settings = {"model": model, "protocol": protocol, "n_folds": len(parts), "seed": seed}
     settings["train"] = train or TrainConfig()

@@ -12,6 +12,7 @@ from no_tensorflow import hide
 
 from helpers import config, runtime
 from helpers.data import datasets, synthetic
+from helpers.data.exclusions import ClipError
 from helpers.features import building
 from helpers.predict import exporting, predictor
 from helpers.training import cross_validation
@@ -299,19 +300,37 @@ def header(shape):
         ("bundle.json", lambda _: b"\xff\xfe", "changed since"),
         (
             "audio/config.json",
-            edit(lambda run: run["audio"].update(units=10**9)),
+            edit(lambda run: run["audio"].update(units=4096)),
             "larger network than the weights",
         ),
-        (
-            "audio/config.json",
-            edit(lambda run: run["audio"].update(layers=10**9)),
-            "larger network than the weights",
-        ),
+        ("audio/config.json", edit(lambda run: run["audio"].update(units=10**9)), "has units 1000000000"),
         ("audio/config.json", edit(lambda run: run["audio"].update(units=9)), "other shapes than its config"),
         ("audio/config.json", edit(lambda run: run["audio"].update(code="import os")), "changed since"),
         ("audio/config.json", edit(lambda run: run.update(model="fusion")), "not that of a audio model"),
         ("audio/fold_1/2.npy", lambda content: content + b"1234", "another size"),
         ("audio/fold_1/2.npy", array(lambda a: a * np.nan), "not all numbers"),
+        ("bundle.json", edit(lambda about: about["models"]["audio"].update(folds=[1] * 5000)), "names a fold twice"),
+        ("bundle.json", edit(lambda about: about["models"]["audio"].update(folds=["1"])), "something else than a"),
+        ("audio/config.json", edit(lambda run: run["audio"].update(units=1, layers=1_900_000)), "has layers 1900000"),
+        ("audio/config.json", edit(lambda run: run["audio"].update(layers=1.5)), "has layers 1.5"),
+        ("audio/config.json", edit(lambda run: run["audio"].update(frame_stacking=10**6)), "has frame_stacking"),
+        ("audio/config.json", edit(lambda run: run.update(classes=[str(n) for n in range(20_000)])), "20000 classes"),
+        ("audio/config.json", edit(lambda run: run.update(classes=["a" * 10**5, "b"])), "at most 60 printable"),
+        ("audio/config.json", edit(lambda run: run.update(classes=["a\u202eb", "b"])), "at most 60 printable"),
+        (
+            "audio/config.json",
+            edit(lambda run: run.update(classes=["happy"] * 8)),
+            "two of its 8 classes have one name",
+        ),
+        ("audio/fold_1/2.npy", array(lambda a: np.full_like(a, 3e38)), "far too large"),
+        ("audio/fold_1/1.npy", array(lambda a: -1 - a), "a variance below 0"),
+        ("preprocessing.json", edit(lambda made: made["audio"].update(n_fft=65536, hop_length=480)), "samples to tra"),
+        (
+            "preprocessing.json",
+            edit(lambda made: made["audio"].update(n_fft=65536, hop_length=32)),
+            "1500 frames a second",
+        ),
+        ("preprocessing.json", edit(lambda made: made["audio"].update(n_fft=4096.5)), "has n_fft 4096.5"),
         ("preprocessing.json", edit(lambda made: made["audio"].update(rate=10**12)), "has rate 1000000000000, not"),
         ("preprocessing.json", edit(lambda made: made["audio"].update(shell="rm")), "it lacks 'shell'"),
         ("preprocessing.json", edit(lambda made: made.update(audio=None)), "it lacks 'audio'"),
@@ -321,6 +340,41 @@ def test_a_tampered_file_is_refused_and_says_where(member, change, words, audio,
     with pytest.raises(ValueError, match=r"a\.zip is no exported model, or was changed since") as refused:
         exporting.read(rewrite(audio, tmp_path / "a.zip", {member: change}))
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"size": 512}, "has size 512, not between 32 and 224"),
+        ({"size": 224, "fps": 120}, "pixels through VGG16 a second"),
+        ({"detect_sizes": [320] * 100_000}, "has 100000 detect_sizes, more than 8"),
+        ({"detect_sizes": [4096] * 8, "fps": 30}, "pixels to search for a face a second"),
+        ({"size": [48]}, r"has size \[48\]"),
+    ],
+)
+def test_pictures_that_take_too_long_are_refused_before_a_network_is_built(change, words, packed, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        exporting.read(
+            rewrite(packed, tmp_path / "a.zip", {"preprocessing.json": edit(lambda made: made["video"].update(change))})
+        )
+
+
+def test_what_could_not_be_read_is_not_packed_either(small_runs, tmp_path):
+    run = shutil.copytree(small_runs[0] / "audio", tmp_path / "run")
+    made = json.loads((run / "preprocessing.json").read_text())
+    made["audio"]["hop_length"] = 32
+    (run / "preprocessing.json").write_text(json.dumps(made))
+    with pytest.raises(ValueError, match="asks for 1500 frames a second"):
+        exporting.export(run, tmp_path / "a.zip")
+    assert not (tmp_path / "a.zip").exists()
+
+
+def test_an_answer_that_is_no_number_is_refused(audio, clip, tmp_path):
+    """Weights within their bounds may still overflow on the way."""
+    changes = {f"audio/fold_1/{n}.npy": array(lambda a: np.full_like(a, 1e9)) for n in range(2, 16)}
+    changes["audio/fold_1/1.npy"] = array(np.zeros_like)  # the variance: what is not the mean becomes infinite
+    with pytest.raises(ClipError, match=r"new\.mp4: the model's answer is no number"):
+        predictor.Predictor.load(rewrite(audio, tmp_path / "a.zip", changes)).predict(clip)
 
 
 def test_a_damaged_file_and_one_of_another_kind_are_refused(audio, tmp_path):

@@ -170,3 +170,27 @@ def test_real_clips_are_answered_and_mostly_rightly(folders, n, least, predictor
     clips = [path for folder in folders for path in (shared / folder).glob("*/01-*.mp4")]
     right = [predictor.predict(path).emotion == ravdess.parse(pathlib.Path(path).name).emotion for path in clips]
     assert len(clips) == n and sum(right) >= least
+
+
+def test_arrays_that_would_take_all_memory_or_answer_with_no_number_are_refused(tmp_path):
+    with zipfile.ZipFile(pooled.FILE) as old:
+        whole = {name: old.read(name) for name in old.namelist()}
+    front = embedding.available()[0]
+    columns = sum(embedding.WIDTHS[part] for part in embedding.FRONTS[front])
+    for name, array, words in (
+        ("expression/stem/kernel.npy", np.zeros((1000, 1000, 1, 1), "<f4"), r"has the shape \(1000, 1000, 1, 1\)"),
+        ("expression/stem/kernel.npy", np.zeros((1, 1, 1, 10**6), "<f4"), "has the shape"),
+        ("face/emotion.npy", np.zeros((35, 9), "<f4"), "other shapes than a model of 8 emotions"),
+        (f"audio/{front}/scale.npy", np.zeros(columns, "<f4"), "no training ends with"),
+        (f"audio/{front}/temperature.npy", np.zeros(1, "<f4"), "no training ends with"),
+        ("face/offsets.npy", np.full(35, 1e20, "<f4"), "far too large"),
+    ):
+        with zipfile.ZipFile(tmp_path / "model.zip", "w") as new:
+            for member, content in whole.items():
+                with new.open(member, "w") as file:
+                    if member == name:
+                        np.save(file, array)
+                    else:
+                        file.write(content)
+        with pytest.raises(ValueError, match=words):
+            exporting.read(tmp_path / "model.zip")
