@@ -17,6 +17,11 @@ def axes(ax, width=6.0, height=4.0):
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 
+def plain(name):
+    """A name that came with the data, in which dollar signs do not begin mathematics."""
+    return name.replace("$", r"\$")
+
+
 def save(ax, path):
     """Writes the figure that `ax` belongs to as PNG. Returns the path."""
     path = pathlib.Path(path)
@@ -37,7 +42,8 @@ def confusion(matrix, classes, ax=None, title=None):
     """Confusion matrix (C, C), rows true and columns predicted, in per cent of each row (figures 4.1–4.3)."""
     ax = axes(ax, 5.6, 5.0)
     share = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    _heatmap(share, classes, classes, ax, vmin=0, vmax=100, square=True)
+    names = list(map(plain, classes))
+    _heatmap(share, names, names, ax, vmin=0, vmax=100, square=True)
     ax.set(xlabel="predicted", ylabel="true", title=title or "Recall in per cent of each true emotion")
     ax.tick_params(axis="x", rotation=45)
     return ax
@@ -73,7 +79,7 @@ def folds(table, parts, ax=None, title=None):
         [*((actor[test] == a).sum() for a in actors), np.nan, *np.bincount(label[test], minlength=len(table.classes))]
         for _, test in parts
     ]
-    names = [*(f"actor {a}" for a in actors), "", *table.classes]
+    names = [*(f"actor {a}" for a in actors), "", *map(plain, table.classes)]
     ax = axes(ax, max(5.0, 0.42 * len(names) + 1.5), 0.4 * len(parts) + 1.9)
     _heatmap(np.array(counts), range(1, len(parts) + 1), names, ax, annot_kws={"size": 8})
     ax.tick_params(axis="x", rotation=60, length=0)

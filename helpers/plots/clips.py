@@ -3,7 +3,7 @@
 import numpy as np
 
 from helpers.audio import augmentation, descriptors
-from helpers.plots.charts import axes
+from helpers.plots.charts import axes, plain
 
 
 def _strip(images, times, n, ax):
@@ -96,7 +96,7 @@ def gallery(images, label, classes, columns=8, ax=None, title=None, seed=0):
         grid[row, : len(chosen)] = images[chosen]
     ax = axes(ax, 0.8 * columns + 1, 0.8 * len(present) + 0.4)
     ax.imshow(grid.transpose(0, 2, 1, 3, 4).reshape(len(present) * size, columns * size, 3))
-    ax.set_yticks((np.arange(len(present)) + 0.5) * size, [classes[number] for number in present])
+    ax.set_yticks((np.arange(len(present)) + 0.5) * size, [plain(classes[number]) for number in present])
     ax.set(xticks=[], title=title or "Images by emotion")
     return ax
 

@@ -3,7 +3,7 @@
 import io
 
 from helpers.plots import clips
-from helpers.plots.charts import axes
+from helpers.plots.charts import axes, plain
 
 FAINT = 0.05  # an emotion that never gets more than this gets no line of its own in a timeline
 
@@ -12,7 +12,7 @@ def bars(probabilities, ax):
     """A bar for each emotion of {emotion: probability}, the most likely one blue."""
     best = max(probabilities, key=probabilities.get)
     colours = ["C0" if name == best else "0.75" for name in probabilities]
-    ax.barh(list(probabilities), list(probabilities.values()), color=colours)
+    ax.barh(list(map(plain, probabilities)), list(probabilities.values()), color=colours)
     ax.set_xlim(0, 1)
     ax.invert_yaxis()
 
@@ -23,8 +23,8 @@ def probabilities(prediction, ax=None, title=None):
     bars(prediction.probabilities, ax)
     for stream, values in prediction.streams.items():
         style = {"mfc": "white", "mec": "black", "ms": 6, "label": f"{stream} alone", "clip_on": False}
-        ax.plot(list(values.values()), list(values), "s" if stream == "video" else "o", **style)
-    ax.set(xlabel="probability", title=title or prediction.sentence)
+        ax.plot(list(values.values()), list(map(plain, values)), "s" if stream == "video" else "o", **style)
+    ax.set(xlabel="probability", title=title or plain(prediction.sentence))
     if prediction.streams:
         ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
     return ax
@@ -37,7 +37,7 @@ def timeline(prediction, ax=None, title=None):
     for number, name in enumerate(prediction.probabilities):
         values = [part.probabilities[name] for part in prediction.timeline]
         if max(values) > FAINT:
-            ax.plot(middles, values, "o-", ms=3, color=f"C{number}", label=name)
+            ax.plot(middles, values, "o-", ms=3, color=f"C{number}", label=plain(name))
     ax.set(xlabel="seconds", ylabel="probability", ylim=(0, 1.02), xlim=(0, prediction.timeline[-1].end))
     ax.set_title(title or "Window by window")
     ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -7,7 +7,7 @@ import numpy as np
 
 from helpers import runtime
 from helpers.data import mp4
-from helpers.plots import predictions
+from helpers.plots import charts, predictions
 from helpers.video import decoding
 
 HEIGHT, PANEL, STRIP, BLANK = 360, 280, 110, 480  # px: video, bars to its right, attention below; width without video
@@ -92,8 +92,7 @@ def _panel(prediction, part, height):
     ax.set(xticks=[], facecolor="0.95")
     ax.tick_params(length=0, labelsize=10)
     title = prediction.sentence if len(prediction.timeline) == 1 else f"whole clip: {prediction.sentence}"
-    # The reader's own names of emotions may hold signs that mean mathematics.
-    ax.set_title(title.replace(": ", ":\n").replace("$", r"\$"), fontsize=11, x=0.2)
+    ax.set_title(charts.plain(title).replace(": ", ":\n"), fontsize=11, x=0.2)
     return _render(figure)
 
 

@@ -8,9 +8,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import cbook
 
 from helpers.evaluation import metrics
-from helpers.plots import charts, clips
+from helpers.plots import charts, clips, predictions
 from helpers.training import cross_validation
 from helpers.video import faces
 
@@ -41,6 +42,26 @@ def result(predictions):
 def _closed():
     yield
     plt.close("all")
+
+
+def test_class_names_with_dollar_signs_are_drawn_as_they_are():
+    """matplotlib would take them for mathematics: `$\\frac$` cannot be drawn at all, `$a$` loses its signs."""
+    names, parts = (r"$\frac$", "$a$"), [([0], [1]), ([1], [0])]
+    feature_set = types.SimpleNamespace(actor=[1, 2], label=[0, 1], classes=names)
+    part, images = dict(zip(names, (0.4, 0.6))), np.zeros((2, 9, 9, 3), np.uint8)
+    answer = types.SimpleNamespace(probabilities=part, streams={"video": part}, sentence=r"$\frac$ 60 %")
+    answer.timeline = [types.SimpleNamespace(start=0, end=3, probabilities=part)]
+    for ax in (
+        charts.confusion(np.eye(2, dtype=int), names),
+        charts.folds(feature_set, parts),
+        clips.gallery(images, np.array([0, 1]), names),
+        predictions.probabilities(answer),
+        predictions.timeline(answer),
+    ):
+        ax.figure.canvas.draw()
+        shown = [*ax.get_yticklabels(), *ax.get_xticklabels(), *(ax.get_legend().texts if ax.get_legend() else ())]
+        assert r"\$\frac\$" in [text.get_text().split(" 60 %")[0] for text in [*shown, ax.title]]
+        assert not any(cbook.is_math_text(text.get_text()) for text in [*shown, ax.title])
 
 
 def test_every_figure_is_drawn_on_the_given_axes_and_returned():
