@@ -369,12 +369,14 @@ def test_what_could_not_be_read_is_not_packed_either(small_runs, tmp_path):
     assert not (tmp_path / "a.zip").exists()
 
 
-def test_an_answer_that_is_no_number_is_refused(audio, clip, tmp_path):
-    """Weights within their bounds may still overflow on the way."""
-    changes = {f"audio/fold_1/{n}.npy": array(lambda a: np.full_like(a, 1e9)) for n in range(2, 16)}
-    changes["audio/fold_1/1.npy"] = array(np.zeros_like)  # the variance: what is not the mean becomes infinite
+def test_an_answer_that_is_no_number_is_refused(audio, clip, monkeypatch):
+    """As that of weights within their bounds which overflow on the way."""
+    loaded = predictor.Predictor.load(audio)
+    model = next(iter(loaded.models.values()))
+    answers = model.answers
+    monkeypatch.setattr(type(model), "answers", lambda *given: ([np.full(8, np.nan)], answers(*given[1:])[1]))
     with pytest.raises(ClipError, match=r"new\.mp4: the model's answer is no number"):
-        predictor.Predictor.load(rewrite(audio, tmp_path / "a.zip", changes)).predict(clip)
+        loaded.predict(clip)
 
 
 def test_a_damaged_file_and_one_of_another_kind_are_refused(audio, tmp_path):
