@@ -8,13 +8,17 @@ other host is contacted.
 
 import argparse
 import contextlib
+import ctypes
 import html
 import os
 import pathlib
+import signal
+import sys
 import tempfile
 import threading
 import traceback
 
+from helpers import runtime
 from helpers.data import synthetic
 from helpers.data.exclusions import ClipError
 from helpers.plots import markup
@@ -22,12 +26,16 @@ from helpers.predict import live, playback, uploads
 from helpers.predict import predictor as predict
 
 EXAMPLE = "a drawn face.mp4"
-QUEUE = 100  # answers that may wait; the next is told to come back
+QUEUE = uploads.MOST_WAITING  # answers that may wait; the next is told to come back
+DEADLINE = 60  # s of work for an answer: others wait for theirs
+KEPT = (60, 900)  # s: how often uploads are looked through, and how old one gets that nobody asks about
+LOOPBACK = ["127.0.0.1", "localhost"]
 
 INTRODUCTION = f"""# What does this face and voice express?
 
 Drop a clip in which one person speaks, of up to {uploads.MOST_SECONDS} s and {uploads.MOST_BYTES >> 20} MB, record \
-one, or speak to the camera. It is processed on the machine that serves this page, and deleted when it is answered. """
+one, or speak to the camera. It is processed on the machine that serves this page, for {DEADLINE} s at most, and \
+deleted when it is answered. """
 
 LIMITS = """**What this cannot do.** The model predicts how clips with such a face and such a voice were labelled in \
 its training; what a person feels it does not know. Other faces, ages, accents, languages, cameras and rooms were \
@@ -46,7 +54,7 @@ TRAINED = {  # a Predictor's trained_on
 def answer(path, predictor):
     """One clip's answer as HTML that holds everything it shows: no file of it is kept. A refusal is an answer too."""
     name = pathlib.PurePath(path).name
-    with _refusing(name) as reply, tempfile.TemporaryDirectory() as folder:
+    with _refusing(path) as reply, tempfile.TemporaryDirectory() as folder, _deadline(DEADLINE):
         uploads.check(path)
         prediction = predictor.predict(path)
         clip = playback.write(path, prediction, pathlib.Path(folder) / "answer.mp4", panels=False).read_bytes()
@@ -59,7 +67,7 @@ def answer_live(question, predictor):
 
     Returns: {"html": what it shows, "box": the face's top, right, bottom, left as shares of the picture, or None}.
     """
-    with _refusing("live") as reply:
+    with _refusing("live") as reply, _deadline(DEADLINE):
         frames, *others = live.read(question)
         prediction = live.predict(predictor, frames, *others)
         reply["html"] = markup.heading(prediction) + markup.bars(prediction)
@@ -70,18 +78,45 @@ def answer_live(question, predictor):
 
 
 @contextlib.contextmanager
-def _refusing(name):
-    """A reply to fill; where that fails, its HTML says why."""
-    reply, why = {"html": "", "box": None}, ""
+def _refusing(path):
+    """A reply to fill; where that fails, its HTML says why, and not where the file lies."""
+    reply, why, name = {"html": "", "box": None}, "", pathlib.PurePath(path).name
     try:
         yield reply
     except ClipError as error:
-        why = f"No answer. {error}"
+        why = f"No answer. {error}".replace(str(path).removesuffix(name), "")
+    except _Late:
+        why = f"No answer. {name}: it takes longer than {DEADLINE} s here; cut it, or make its pictures smaller"
     except Exception:
         traceback.print_exc()
         why = f"{name}: something went wrong here; the server's log has the details. Try another clip."
     if why:
         reply["html"] = f'<div class="refusal" role="alert"><p>{html.escape(why)}</p></div>'
+
+
+class _Late(BaseException):
+    """An answer took too long. No Exception: what reads a damaged clip catches all of those."""
+
+
+@contextlib.contextmanager
+def _deadline(seconds):
+    """Raises _Late in the block after so many seconds, as soon as the next line of Python runs in it."""
+    thread, lock, left = threading.get_ident(), threading.Lock(), []
+
+    def interrupt():
+        with lock:
+            if not left:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(_Late))
+
+    timer = threading.Timer(seconds, interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        with lock:
+            left.append(True)
 
 
 def build(predictor, registry):
@@ -107,8 +142,7 @@ def build(predictor, registry):
     ask.__name__ = "live"  # as the page's script calls it
     # Raw payloads: the registry, not Gradio, says which paths may be read.
     options = {"preprocess": False, "concurrency_limit": 1, "concurrency_id": "clips"}
-    # An upload that nobody asks about, from a page closed too early, is gone within the hour.
-    about = {"title": "What does this face and voice express?", "delete_cache": (600, 3000)}
+    about = {"title": "What does this face and voice express?", "delete_cache": KEPT}
     with gradio.Blocks(**about, analytics_enabled=False) as page:
         trained_on = predictor.trained_on
         gradio.Markdown(INTRODUCTION + TRAINED.get(trained_on, f"The model was trained on {html.escape(trained_on)}."))
@@ -139,13 +173,19 @@ def serve(predictor, host="127.0.0.1", port=None, wait=True):
     Returns: (page, address): the gradio.Blocks, whose `close()` ends it, and its address.
     """
     from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    registry = uploads.UploadRegistry()
+    registry = uploads.UploadRegistry(os.environ.get("GRADIO_TEMP_DIR"))
+    guards = [Middleware(registry.watch)]
+    if not runtime.in_colab():  # whose proxy has names of its own, and asks who it is
+        guards.insert(0, Middleware(uploads.same_origin))
+        if host in LOOPBACK:  # a site whose name leads here is another one
+            guards.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK))
     page = build(predictor, registry)
     # The reader's own fonts: no font server hears of who opens the page.
     theme = _gradio().themes.Default(primary_hue="teal", font=["system-ui", "sans-serif"], font_mono=["monospace"])
     private = {"share": False, "ssr_mode": False, "quiet": True, "prevent_thread_lock": True, "footer_links": []}
-    private |= {"max_file_size": uploads.MOST_BYTES, "app_kwargs": {"middleware": [Middleware(registry.watch)]}}
+    private |= {"max_file_size": uploads.MOST_BYTES, "app_kwargs": {"middleware": guards}}
     _, address, _ = page.launch(server_name=host, server_port=port, theme=theme, css_paths=markup.CSS, **private)
     print(f"Open {address} in a browser; Ctrl+C ends it.", flush=True)
     if wait:
@@ -170,8 +210,12 @@ def main(arguments=None):
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; by default this machine alone")
     parser.add_argument("--port", type=int, help="by default the first free one from 7860 on")
     chosen = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="clips-") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder  # read when Gradio is imported
+    for name in ("SIGTERM", "SIGHUP"):  # the latter not on Windows, and not under nohup
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) == signal.SIG_DFL:
+            signal.signal(getattr(signal, name), lambda *_: sys.exit())
+    with tempfile.TemporaryDirectory(prefix="clips-", ignore_cleanup_errors=True) as folder:
+        os.environ["GRADIO_TEMP_DIR"] = os.path.join(folder, "uploads")  # read when Gradio is imported
+        tempfile.tempdir = folder  # what an answer makes goes with it
         try:
             predictor = predict.by_name(chosen.model, chosen.fold)
         except (FileNotFoundError, ValueError) as error:

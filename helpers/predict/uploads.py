@@ -1,10 +1,12 @@
 """Uploads from anyone: checked before they are decoded, deleted after the answer."""
 
+import asyncio
 import collections
 import contextlib
 import json
 import pathlib
 import threading
+import time
 
 from helpers.data.exclusions import ClipError
 from helpers.video import decoding
@@ -13,6 +15,9 @@ MOST_BYTES = 50 << 20
 MOST_SECONDS = 120
 MOST_PIXELS = 4096 * 2304  # of a frame: 4K
 MOST_DECODED = MOST_SECONDS * 30 * 1920 * 1080  # pixels of all frames: two minutes of full HD
+MOST_JSON = 8 << 20  # bytes of any other request: 3 s of the webcam have less than 5 MB
+MOST_SENDING = 300  # s that a request may take to arrive
+MOST_WAITING = 100  # uploads without an answer; the next is told to come back
 
 
 def check(path):
@@ -56,36 +61,92 @@ def _extent(container):
     return last, frames, video.width * video.height if video else 0
 
 
+def same_origin(app):
+    """Wraps an ASGI app so that it refuses what another site's page asks for."""
+
+    async def guarded(scope, receive, send):
+        headers = {name: value.decode("latin-1").lower() for name, value in scope.get("headers", ())}
+        if b"origin" in headers and headers[b"origin"].partition("://")[2] != headers.get(b"host"):
+            return await _refuse(403, "asked for by the page of another site")(scope, receive, send)
+        await app(scope, receive, send)
+
+    return guarded
+
+
+def _refuse(status, why):
+    from starlette.responses import PlainTextResponse
+
+    return PlainTextResponse(why, status)
+
+
+def _stop(status, why):
+    from starlette.exceptions import HTTPException
+
+    return HTTPException(status, why)
+
+
+def _limited(receive, most, ended=lambda: None):
+    """An ASGI `receive` that stops a request's body where it is too large or too slow; `ended` is called at its end."""
+    left, until, over = most, time.monotonic() + MOST_SENDING, False
+
+    async def limited():
+        nonlocal left, over
+        if over:
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), max(0, until - time.monotonic()))
+        except asyncio.TimeoutError as error:
+            raise _stop(408, f"not here after {MOST_SENDING} s") from error
+        left, over = left - len(message.get("body", b"")), not message.get("more_body")
+        if left < 0:
+            raise _stop(413, f"more than {most / 1e6:.0f} MB")
+        if over:
+            ended()
+        return message
+
+    return limited
+
+
 class UploadRegistry:
     """Counts which uploads still wait for an answer, and deletes each after its last.
 
     Two people may send the same clip, and the server keeps equal files once: a file is deleted when it was answered as
-    often as it was sent, and never while another upload is on its way.
+    often as it was sent, and never between another upload's last byte and its name. `folder` is where uploads arrive;
+    what is left there of those that were broken off is deleted too.
     """
 
-    def __init__(self):
-        self._lock, self._arriving, self._due = threading.Lock(), 0, collections.Counter()
+    def __init__(self, folder=None):
+        self._lock, self._due, self._folder = threading.Lock(), collections.Counter(), folder
+        self._sending = self._arriving = 0  # uploads; those of them that are here and have no name yet
 
     def watch(self, app):
-        """Wraps an ASGI app so that its uploads are counted: an upload's answer is the JSON list of its files."""
+        """Wraps an ASGI app: uploads are counted, their answer being the JSON list of one file; bodies have limits."""
 
         async def watched(scope, receive, send):
-            post = scope["type"] == "http" and scope["method"] == "POST"
-            if not post or not scope["path"].rstrip("/").endswith("/upload"):
+            if scope["type"] != "http" or scope["method"] != "POST":
                 return await app(scope, receive, send)
-            status, body, sent = 0, b"", ()
+            if not scope["path"].rstrip("/").endswith("/upload"):
+                return await app(scope, _limited(receive, MOST_JSON), send)
+            if len(self._due) >= MOST_WAITING:
+                return await _refuse(503, "too many clips wait for an answer; come back later")(scope, receive, send)
+            status, body, sent, arrived = 0, b"", [], []
 
             async def overhear(message):
                 nonlocal status, body
                 status, body = message.get("status", status), body + message.get("body", b"")
                 await send(message)
 
-            self._count(arriving=1)
+            def ended():
+                arrived.append(True)
+                self._count(arriving=1)
+
+            self._count(sending=1)
             try:
-                await app(scope, receive, overhear)
-                sent = json.loads(body) if status == 200 else ()
+                await app(scope, _limited(receive, MOST_BYTES + MOST_JSON, ended), overhear)
+                sent = json.loads(body) if status == 200 else []
             finally:
-                self._count(arriving=-1, sent=sent)
+                many = sent if len(sent) > 1 else ()  # the page sends one at a time
+                self._count(sending=-1, arriving=-len(arrived), sent=sent, answered=many)
 
         return watched
 
@@ -99,13 +160,19 @@ class UploadRegistry:
         finally:
             self._count(answered=[str(path)])
 
-    def _count(self, arriving=0, sent=(), answered=()):
+    def _count(self, sending=0, arriving=0, sent=(), answered=()):
         with self._lock:
+            self._sending += sending
             self._arriving += arriving
             self._due.update(sent)
             self._due.subtract(answered)
-            for path in [path for path, due in self._due.items() if due < 1 and not self._arriving]:
-                del self._due[path]
-                pathlib.Path(path).unlink(missing_ok=True)
-                with contextlib.suppress(OSError):  # its folder, named by its content, holds nothing else
-                    pathlib.Path(path).parent.rmdir()
+            for path in [] if self._arriving else list(self._due):
+                if self._due[path] < 1 or not pathlib.Path(path).exists():  # nobody asked about it in time
+                    del self._due[path]
+                    pathlib.Path(path).unlink(missing_ok=True)
+                    with contextlib.suppress(OSError):  # its folder, named by its content, holds nothing else
+                        pathlib.Path(path).parent.rmdir()
+            for path in pathlib.Path(self._folder).glob("*") if self._folder else ():
+                with contextlib.suppress(OSError):  # named uploads lie in folders
+                    if path.is_file() and (not self._sending or path.stat().st_mtime < time.time() - MOST_SENDING):
+                        path.unlink()

@@ -1,12 +1,15 @@
 """The page for one's own clips: its answers, and itself in a headless Chromium (`make browser`)."""
 
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 import zipfile
 
 import chromium
@@ -25,8 +28,10 @@ from helpers.video import decoding
 
 
 @pytest.fixture(scope="module")
-def predictor(small_runs):
-    return predict.Predictor.load(small_runs[0] / "fusion", fold=1)
+def predictor(request):
+    if "APP_MODEL" in os.environ:
+        return predict.by_name(os.environ["APP_MODEL"])
+    return predict.Predictor.load(request.getfixturevalue("small_runs")[0] / "fusion", fold=1)
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +120,25 @@ def test_a_failure_of_ours_is_told_without_its_insides(clip, capsys):
     assert "a secret of the server" in capsys.readouterr().err
 
 
+def test_an_answer_that_takes_too_long_is_given_up_and_says_so(clip, monkeypatch):
+    class Slow:
+        def predict(self, path):
+            while True:
+                with contextlib.suppress(Exception):  # as what reads damaged clips does
+                    time.sleep(0.01)
+
+    monkeypatch.setattr(app, "DEADLINE", 0.1)
+    assert "new.mp4: it takes longer than 0.1 s here; cut it" in app.answer(clip, Slow())
+    assert "takes longer than" not in app.answer(clip.with_name("absent.mp4"), Slow()), "the next has its own time"
+    time.sleep(0.2)
+
+
+def test_a_sound_that_cannot_be_read_does_not_say_where_the_server_keeps_it(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"RIFF" + bytes(100))
+    told = app.answer(tmp_path / "a.wav", predict.by_name(None))
+    assert "No answer. a.wav" in told and str(tmp_path) not in told
+
+
 def test_the_page_claims_no_training_that_the_model_does_not_record():
     texts = app.TRAINED | {"always": app.INTRODUCTION + app.LIMITS}
     assert [name for name, text in texts.items() if "RAVDESS" in text] == ["ravdess"]
@@ -130,13 +154,15 @@ class TestThePage:
     pytestmark = chromium.marks("gradio", "gradio_client")
 
     @pytest.fixture(scope="class")
-    def server(self, small_runs, tmp_path_factory):
+    def server(self, request, tmp_path_factory):
         """(address, process, folder of its temporary files) of a server of its own."""
         folder = tmp_path_factory.mktemp("server")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        model = [os.environ["APP_MODEL"]] if "APP_MODEL" in os.environ else [small_runs[0] / "fusion", "--fold", "1"]
+        model = [os.environ.get("APP_MODEL")]
+        if not model[0]:
+            model = [request.getfixturevalue("small_runs")[0] / "fusion", "--fold", "1"]
         words = [sys.executable, "-m", "helpers.predict.app", *model, "--port", str(port)]
         log, address = folder / "log.txt", f"http://127.0.0.1:{port}"
         (folder / "tmp").mkdir()
@@ -290,6 +316,60 @@ class TestThePage:
         event = requests.post(address, json=asked, timeout=60).json()["event_id"]
         assert "data:video/mp4" in requests.get(f"{address}/{event}", timeout=120).text
         assert not self.kept(server[2]) and not list(server[2].parent.rglob("escaped*"))
+
+    def test_another_sites_name_or_page_is_refused_and_a_large_request_too(self, server):
+        for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}, {"Origin": "null"}):
+            assert requests.get(f"{server[0]}/config", headers=headers, timeout=60).status_code in (400, 403), headers
+        assert requests.get(f"{server[0]}/config", headers={"Origin": server[0]}, timeout=60).ok
+        before = server[1].memory_info().rss
+        address = f"{server[0]}/gradio_api/call/answer"
+        asked = requests.post(address, data=(b"[" * (1 << 20) for _ in range(100)), timeout=60)
+        assert asked.status_code == 413 and server[1].memory_info().rss < before + 100e6
+
+    def test_a_half_sent_or_broken_off_upload_leaves_nothing(self, server, clip):
+        host, port = server[0].removeprefix("http://").split(":")
+        head = "POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
+        head += "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+        body = '--x\r\nContent-Disposition: form-data; name="files"; filename="a.mp4"\r\n\r\n' + 1000 * "a"
+        with socket.create_connection((host, int(port))) as half:
+            half.sendall((head + body).encode())
+            chromium.wait_for(lambda: self.kept(server[2]), 10)
+            self.ask(server, clip)
+            assert not [path for path in self.kept(server[2]) if path.suffix], "the answered clip is gone"
+        chromium.wait_for(lambda: not self.kept(server[2]), 10)
+
+    @staticmethod
+    def ask(server, clip):
+        """Sends a clip; what the page answers."""
+        file = {"files": (clip.name, clip.read_bytes(), "video/mp4")}
+        kept = requests.post(f"{server[0]}/gradio_api/upload", files=file, timeout=60).json()
+        address = f"{server[0]}/gradio_api/call/answer"
+        asked = {"data": [{"path": kept[0], "meta": {"_type": "gradio.FileData"}}]}
+        event = requests.post(address, json=asked, timeout=60).json()["event_id"]
+        return requests.get(f"{address}/{event}", timeout=120).text
+
+    @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP])
+    def test_an_upload_that_nobody_asks_about_goes_in_time_and_with_the_server(self, end, clip, tmp_path):
+        code = "from helpers.predict import app; app.KEPT = (1, 2); app.main()"
+        env = {**os.environ, "TMPDIR": str(tmp_path)}
+        with (tmp_path / "log.txt").open("w") as log:
+            process = subprocess.Popen([sys.executable, "-c", code], env=env, stdout=log, stderr=log)
+        try:
+            log = tmp_path / "log.txt"
+            chromium.wait_for(lambda: process.poll() is not None or "Open http" in log.read_text(), 180)
+            address = re.search(r"http\S+", log.read_text())[0].rstrip("/")
+
+            def send():
+                requests.post(f"{address}/gradio_api/upload", files={"files": ("a.mp4", b"content")}, timeout=60)
+                assert list(tmp_path.rglob("a.mp4"))
+
+            send()
+            chromium.wait_for(lambda: not list(tmp_path.rglob("a.mp4")), 20)
+            send()
+            process.send_signal(end)
+            assert process.wait(20) == 0 and [path.name for path in tmp_path.iterdir()] == ["log.txt"]
+        finally:
+            process.kill()
 
     def test_fifty_at_once_are_queued_and_all_answered(self, server, clip):
         import gradio_client

@@ -1,5 +1,7 @@
 import asyncio
+import concurrent.futures
 import json
+import os
 
 import numpy as np
 import pytest
@@ -18,16 +20,26 @@ def put(folder, name="clip.mp4"):
     return path
 
 
-def arrive(registry, path, meanwhile=None):
-    """An upload of a file; `meanwhile` is called when it is written and not yet answered."""
-    body = json.dumps([str(path)]).encode()
-    assert request(registry, "/gradio_api/upload", 200, body, meanwhile) == body
+def arrive(registry, *paths, meanwhile=None, half=None):
+    """An upload of files; `half` is called when half of it is here, `meanwhile` when all is and it has no answer."""
+    body = json.dumps([str(path) for path in paths]).encode()
+    assert request(registry, "/gradio_api/upload", 200, body, meanwhile, half) == body
 
 
-def request(registry, path, status, body, meanwhile=None):
-    """One request through the registry, of an app that answers so."""
+def request(registry, path, status=200, body=b"", meanwhile=None, half=None, sent=b"content", headers=()):
+    """One request through the registry, of an app that reads it and answers so."""
+    parts = [(sent[:3], True), (sent[3:], False)]
+
+    async def receive():
+        if len(parts) == 1 and half:
+            with concurrent.futures.ThreadPoolExecutor(1) as other:  # it may send requests of its own
+                other.submit(half).result()
+        content, more = parts.pop(0)
+        return {"type": "http.request", "body": content, "more_body": more}
 
     async def app(scope, receive, send):
+        while (await receive())["more_body"]:
+            pass
         if meanwhile:
             meanwhile()
         await send({"type": "http.response.start", "status": status, "headers": []})
@@ -35,14 +47,14 @@ def request(registry, path, status, body, meanwhile=None):
         await send({"type": "http.response.body", "body": body[:half], "more_body": True})
         await send({"type": "http.response.body", "body": body[half:]})
 
-    sent = []
+    answer = []
 
     async def send(message):
-        sent.append(message)
+        answer.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": path}
-    asyncio.run(registry.watch(app)(scope, None, send))
-    return b"".join(message.get("body", b"") for message in sent)
+    scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
+    asyncio.run(uploads.same_origin(registry.watch(app))(scope, receive, send))
+    return b"".join(message.get("body", b"") for message in answer)
 
 
 def test_an_ordinary_clip_and_a_sound_pass(tmp_path):
@@ -123,7 +135,7 @@ def test_a_file_that_two_people_sent_stays_until_both_are_answered(tmp_path):
     assert not path.exists()
 
 
-def test_nothing_is_deleted_under_an_upload_that_is_on_its_way(tmp_path):
+def test_nothing_is_deleted_between_an_uploads_last_byte_and_its_answer(tmp_path):
     """The same clip may be what arrives: then it is already written, and not yet known."""
     registry, path = uploads.UploadRegistry(), put(tmp_path)
     arrive(registry, path)
@@ -133,7 +145,7 @@ def test_nothing_is_deleted_under_an_upload_that_is_on_its_way(tmp_path):
             pass
         assert path.exists()
 
-    arrive(registry, path, answered)
+    arrive(registry, path, meanwhile=answered)
     with registry.lend(path):
         pass
     assert not path.exists()
@@ -166,3 +178,71 @@ def test_an_upload_that_fails_holds_nothing_up(tmp_path):
     with registry.lend(path):
         pass
     assert not path.exists()
+
+
+def test_an_upload_that_never_ends_keeps_no_answered_clip(tmp_path):
+    registry, path = uploads.UploadRegistry(), put(tmp_path)
+    arrive(registry, path)
+
+    def answered():
+        with registry.lend(path):
+            pass
+        assert not path.exists()
+
+    arrive(registry, put(tmp_path / "b"), half=answered)
+
+
+def test_what_a_broken_off_upload_leaves_is_gone_when_the_last_one_ends_or_its_time_is_over(tmp_path):
+    registry, path = uploads.UploadRegistry(tmp_path), put(tmp_path)
+    half, old = tmp_path / "tmp123", tmp_path / "tmp456"
+
+    def writing():
+        half.touch()
+        old.touch()
+        os.utime(old, (0, 0))
+        arrive(registry, put(tmp_path, "other.mp4"))
+        assert half.exists() and not old.exists(), "the first is still on its way, the other has had its time"
+
+    arrive(registry, path, half=writing)
+    assert not half.exists() and path.exists()
+
+
+def test_a_clip_that_was_deleted_unasked_is_forgotten(tmp_path, monkeypatch):
+    registry, path = uploads.UploadRegistry(), put(tmp_path)
+    monkeypatch.setattr(uploads, "MOST_WAITING", 1)
+    arrive(registry, path)
+    pytest.importorskip("starlette")
+    assert b"too many clips" in request(registry, "/gradio_api/upload", 200, b"[]")
+    path.unlink()
+    registry._count()
+    arrive(registry, put(tmp_path, "next.mp4"))
+
+
+def test_several_files_in_one_request_are_deleted_at_once(tmp_path):
+    paths = [put(tmp_path / str(n)) for n in range(3)]
+    arrive(uploads.UploadRegistry(), *paths)
+    assert not any(path.exists() for path in paths)
+
+
+def test_a_body_that_is_too_large_or_too_slow_is_stopped(monkeypatch):
+    exceptions = pytest.importorskip("starlette.exceptions")
+    monkeypatch.setattr(uploads, "MOST_JSON", 100)
+    request(uploads.UploadRegistry(), "/gradio_api/queue/join", sent=bytes(100))
+    with pytest.raises(exceptions.HTTPException, match="413"):
+        request(uploads.UploadRegistry(), "/gradio_api/queue/join", sent=bytes(101))
+    with pytest.raises(exceptions.HTTPException, match="413"):
+        request(uploads.UploadRegistry(), "/gradio_api/upload", sent=bytes(uploads.MOST_BYTES + 101))
+    monkeypatch.setattr(uploads, "MOST_SENDING", 0)
+    with pytest.raises(exceptions.HTTPException, match="408"):
+        request(uploads.UploadRegistry(), "/gradio_api/upload")
+
+
+@pytest.mark.parametrize(
+    "origin", [b"https://evil.example", b"null", b"http://localhost.evil.example:7860", b"http://["]
+)
+def test_the_page_of_another_site_cannot_ask(origin):
+    pytest.importorskip("starlette")
+    own = [(b"host", b"localhost:7860"), (b"origin", b"http://localhost:7860")]
+    assert request(uploads.UploadRegistry(), "/x", body=b"yes", headers=own) == b"yes"
+    foreign = [(b"host", b"localhost:7860"), (b"origin", origin)]
+    assert b"another site" in request(uploads.UploadRegistry(), "/x", body=b"yes", headers=foreign)
