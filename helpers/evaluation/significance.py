@@ -189,7 +189,7 @@ def _counts(predictions, unit):
         raise ValueError("the table holds no clip")
     marks = pd.DataFrame({"right": _right(predictions), "total": 1.0})
     groups = marks.groupby([np.asarray(unit), predictions.label.to_numpy()], dropna=False)
-    counts = groups.sum().unstack(fill_value=0.0)
+    counts = groups.sum().unstack(fill_value=0)
     return counts.index, counts.right.to_numpy(float), counts.total.to_numpy(float)
 
 
