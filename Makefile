@@ -1,4 +1,4 @@
-# make demo | app | test | test-all | browser | setup | lab | lint | site | bench CLIPS=dir | publish REPO=owner/name | lock   (see README.md)
+# make demo | app | test | test-all | fuzz | browser | setup | lab | lint | site | bench CLIPS=dir | publish REPO=owner/name | lock   (see README.md)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,7 +18,7 @@ VALUES += --set GRU_UNITS=64 --set VIDEO_GRU_UNITS=64 --set AUDIO_GRU_UNITS=64 -
 endif
 DATA := --set DATASET=$(DATASET) --set "ROOT=$(ROOT)" --set RUN=$(RUN) --set ACTORS=$(ACTORS)
 
-.PHONY: demo app test test-all browser setup lab lint site bench publish lock clean
+.PHONY: demo app test test-all fuzz browser setup lab lint site bench publish lock clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -55,6 +55,12 @@ test: setup
 # Every test, those that take minutes too.
 test-all: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# Damaged clips, model files, caches and csv files; CASES of each kind, at most MINUTES in all.
+CASES ?= 300
+MINUTES ?= 60
+fuzz: setup
+	$(BIN)/python -m tests.fuzz --cases $(CASES) --minutes $(MINUTES)
 
 # The notebooks in a real JupyterLab, and the page; needs a Chromium on the PATH.
 browser: setup

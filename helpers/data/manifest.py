@@ -45,26 +45,32 @@ def read(path=None):
     Raises FileNotFoundError, ValueError: no such file; a column is missing, or a row is wrong: names file and line.
     """
     path = pathlib.Path(path or os.environ.get(VARIABLE) or PROJECT / "data_manifest.csv")
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            return _rows(path, csv.DictReader(file, strict=True))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no csv with the columns {', '.join(COLUMNS)}: {error}") from error
+
+
+def _rows(path, table):
     rows, names = [], set()
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        table = csv.DictReader(file)
-        if lacking := [column for column in COLUMNS if column not in (table.fieldnames or ())]:
-            raise ValueError(f"{path}: no column {', '.join(lacking)}; a manifest has {', '.join(COLUMNS)}")
-        for values in table:
-            where = f"{path}, line {table.line_num}"
-            row = Row(*((values[column] or "").strip() for column in COLUMNS))
-            if not re.fullmatch(r"\d*", row.bytes, re.ASCII):
-                raise ValueError(f"{where}: bytes is {row.bytes!r}; a whole number, or empty")
-            if not re.fullmatch(r"([0-9a-f]{32})?", row.md5, re.IGNORECASE):
-                raise ValueError(f"{where}: md5 is {row.md5!r}; 32 hex digits, or empty")
-            try:
-                zip_members.safe_path(".", row.file, where)
-            except DownloadError:
-                raise ValueError(f"{where}: file is {row.file!r}; a name that stays in its folder") from None
-            if row.file.lower() in names:
-                raise ValueError(f"{where}: file {row.file!r} is named a second time; each needs its own name")
-            names.add(row.file.lower())
-            rows.append(row._replace(bytes=int(row.bytes) if row.bytes else None, md5=row.md5.lower()))
+    if lacking := [column for column in COLUMNS if column not in (table.fieldnames or ())]:
+        raise ValueError(f"{path}: no column {', '.join(lacking)}; a manifest has {', '.join(COLUMNS)}")
+    for values in table:
+        where = f"{path}, line {table.line_num}"
+        row = Row(*((values[column] or "").strip() for column in COLUMNS))
+        if not re.fullmatch(r"\d*", row.bytes, re.ASCII):
+            raise ValueError(f"{where}: bytes is {row.bytes!r}; a whole number, or empty")
+        if not re.fullmatch(r"([0-9a-f]{32})?", row.md5, re.IGNORECASE):
+            raise ValueError(f"{where}: md5 is {row.md5!r}; 32 hex digits, or empty")
+        try:
+            zip_members.safe_path(".", row.file, where)
+        except DownloadError:
+            raise ValueError(f"{where}: file is {row.file!r}; a name that stays in its folder") from None
+        if row.file.lower() in names:
+            raise ValueError(f"{where}: file {row.file!r} is named a second time; each needs its own name")
+        names.add(row.file.lower())
+        rows.append(row._replace(bytes=int(row.bytes) if row.bytes else None, md5=row.md5.lower()))
     return rows
 
 

@@ -4,6 +4,7 @@ Other corpora, such as AFEW (which needs a signed licence), are read the same wa
 """
 
 import collections
+import os
 import pathlib
 
 from helpers.data import ravdess
@@ -100,7 +101,7 @@ def _unusable(root, entry, seen):
         path = root / name
         if path.suffix.lower() not in VIDEO + SOUND:
             return f"neither picture nor sound ({path.suffix or 'no ending'})"
-        if not path.is_file():
+        if not os.path.isfile(path):
             return "no such file" if name == entry["path"] else f"its sound {name} is not there"
     digest = source_key(root / entry["path"]).rsplit(".", 1)[-1]
     if digest in seen:
