@@ -217,7 +217,7 @@ def _collect(out, n_folds, settings, **about):
 
     folds = [out / f"fold_{k}" for k in range(1, n_folds + 1)]
     predictions = pd.concat([run_folder.predictions(fold, settings) for fold in folds], ignore_index=True)
-    history = pd.concat([pd.read_csv(fold / "history.csv") for fold in folds], ignore_index=True)
+    history = pd.concat([run_folder.history(fold) for fold in folds], ignore_index=True)
     about |= {name: settings[name] for name in ("model", "protocol", "seed", "backend")}
     about |= {"epochs": settings["train"]["epochs"], "folds_planned": settings["n_folds"]}
     return CVResult(predictions, history, tuple(settings["classes"]), about, out)

@@ -44,21 +44,38 @@ def check_fold(folder, settings, clips=None):
 
 def predictions(folder, settings, clips=None):
     """A fold's predictions: DataFrame as in CVResult; ValueError where the file is damaged or has not `clips` rows."""
-    import pandas as pd
-
     path, classes = folder / "predictions.csv", settings["classes"]
-    names = ["actor", "label", "prediction", "fold", *(f"p_{name}" for name in classes)]
-    try:
-        table = pd.read_csv(path, converters={"clip_id": str})  # an id such as 001 is no number
-        if lacking := [name for name in ("clip_id", *names) if name not in table]:
-            raise ValueError(f"lacks the columns {', '.join(lacking)}")
+    with _named(path):
+        names = ["actor", "label", "prediction", "fold", *(f"p_{name}" for name in classes)]
+        table = _numbers(path, names)
         if clips is not None and len(table) != clips:
             raise ValueError(f"holds {len(table)} rows instead of {clips}")
-        if table[names].select_dtypes("number").shape[1] < len(names) or not np.isfinite(table[names]).all(axis=None):
-            raise ValueError("holds what are not numbers")
         for name in ("label", "prediction"):
             if not table[name].isin(range(len(classes))).all():
                 raise ValueError(f"has a {name} of {table[name].max()}, of {len(classes)} classes")
+    return table
+
+
+def history(folder):
+    """A fold's epochs: DataFrame as in CVResult; ValueError where the file is damaged."""
+    with _named(folder / "history.csv"):
+        return _numbers(folder / "history.csv", ["fold", "epoch"])
+
+
+def _numbers(path, names):
+    import pandas as pd
+
+    table = pd.read_csv(path, converters={"clip_id": str})  # an id such as 001 is no number
+    if lacking := [name for name in names if name not in table]:
+        raise ValueError(f"lacks the columns {', '.join(lacking)}")
+    if table[names].select_dtypes("number").shape[1] < len(names) or not np.isfinite(table[names]).all(axis=None):
+        raise ValueError("holds what are not numbers")
+    return table
+
+
+@contextlib.contextmanager
+def _named(path):
+    try:
+        yield
     except ValueError as error:
         raise ValueError(f"{path} cannot be used ({error}): {_AGAIN}") from error
-    return table
