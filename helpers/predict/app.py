@@ -185,7 +185,8 @@ def serve(predictor, host="127.0.0.1", port=None, wait=True):
     # The reader's own fonts: no font server hears of who opens the page.
     theme = _gradio().themes.Default(primary_hue="teal", font=["system-ui", "sans-serif"], font_mono=["monospace"])
     private = {"share": False, "ssr_mode": False, "quiet": True, "prevent_thread_lock": True, "footer_links": []}
-    private |= {"max_file_size": uploads.MOST_BYTES, "app_kwargs": {"middleware": guards}}
+    # Gradio keeps the last answer of each of 10,000 sessions.
+    private |= {"state_session_capacity": 1, "max_file_size": uploads.MOST_BYTES, "app_kwargs": {"middleware": guards}}
     _, address, _ = page.launch(server_name=host, server_port=port, theme=theme, css_paths=markup.CSS, **private)
     print(f"Open {address} in a browser; Ctrl+C ends it.", flush=True)
     if wait:

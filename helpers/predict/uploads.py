@@ -18,6 +18,7 @@ MOST_DECODED = MOST_SECONDS * 30 * 1920 * 1080  # pixels of all frames: two minu
 MOST_JSON = 8 << 20  # bytes of any other request: 3 s of the webcam have less than 5 MB
 MOST_SENDING = 300  # s that a request may take to arrive
 MOST_WAITING = 100  # uploads without an answer; the next is told to come back
+UNUSED = ("/process_recording", "/deep_link")  # addresses of Gradio's that write files which nobody deletes
 
 
 def check(path):
@@ -97,6 +98,8 @@ def _limited(receive, most, ended=lambda: None):
             message = await asyncio.wait_for(receive(), max(0, until - time.monotonic()))
         except asyncio.TimeoutError as error:
             raise _stop(408, f"not here after {MOST_SENDING} s") from error
+        if message["type"] == "http.disconnect":
+            raise _stop(400, "broken off")
         left, over = left - len(message.get("body", b"")), not message.get("more_body")
         if left < 0:
             raise _stop(413, f"more than {most / 1e6:.0f} MB")
@@ -123,9 +126,12 @@ class UploadRegistry:
         """Wraps an ASGI app: uploads are counted, their answer being the JSON list of one file; bodies have limits."""
 
         async def watched(scope, receive, send):
+            path = scope.get("path", "").rstrip("/")
+            if path.endswith(UNUSED):
+                return await _refuse(404, "not here")(scope, receive, send)
             if scope["type"] != "http" or scope["method"] != "POST":
                 return await app(scope, receive, send)
-            if not scope["path"].rstrip("/").endswith("/upload"):
+            if not path.endswith("/upload"):
                 return await app(scope, _limited(receive, MOST_JSON), send)
             if len(self._due) >= MOST_WAITING:
                 return await _refuse(503, "too many clips wait for an answer; come back later")(scope, receive, send)

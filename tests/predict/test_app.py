@@ -326,6 +326,14 @@ class TestThePage:
         asked = requests.post(address, data=(b"[" * (1 << 20) for _ in range(100)), timeout=60)
         assert asked.status_code == 413 and server[1].memory_info().rss < before + 100e6
 
+    def test_what_gradio_would_write_to_the_disk_by_itself_is_not_there(self, server, clip):
+        recording = {"video": ("a.mp4", clip.read_bytes(), "video/mp4")}
+        assert (
+            requests.post(f"{server[0]}/gradio_api/process_recording", files=recording, timeout=60).status_code == 404
+        )
+        link = f"{server[0]}/gradio_api/deep_link?session_hash=a"
+        assert requests.get(link, timeout=60).status_code == 404 and not self.kept(server[2])
+
     def test_a_half_sent_or_broken_off_upload_leaves_nothing(self, server, clip):
         host, port = server[0].removeprefix("http://").split(":")
         head = "POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
