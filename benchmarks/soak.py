@@ -130,6 +130,8 @@ def main():
                 left = [str(path) for path in temporary.rglob("*") if path.is_file()]
             words = log.read_text()  # Gradio prints a traceback where a path is not an upload's
             failed_here = words.count("Traceback") - words.count("gradio.exceptions.InvalidPathError")
+            if failed_here:
+                print(words, file=sys.stderr)
         finally:
             server.terminate()
             server.wait(60)

@@ -211,6 +211,10 @@ def main(arguments=None):
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; by default this machine alone")
     parser.add_argument("--port", type=int, help="by default the first free one from 7860 on")
     chosen = parser.parse_args(arguments)
+    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):
+        # M_ARENA_MAX and M_MMAP_THRESHOLD: else each of Gradio's threads keeps the memory of large clips.
+        for name, value in ((-8, 2), (-3, 1 << 20)):
+            ctypes.CDLL(None).mallopt(name, value)
     for name in ("SIGTERM", "SIGHUP"):  # the latter not on Windows, and not under nohup
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) == signal.SIG_DFL:
             signal.signal(getattr(signal, name), lambda *_: sys.exit())

@@ -49,6 +49,7 @@ def check(path):
 def _extent(container):
     """(seconds, frames, pixels of a frame) of an open container, by its packets' own times."""
     video = container.streams.video[0] if container.streams.video else None
+    video = video if video and video.codec_context else None  # else FFmpeg lacks the codec, as decoding says
     first, last, frames = {}, 0.0, 0
     for packet in container.demux([*([video] if video else ()), *container.streams.audio[:1]]):
         if packet.pts is None:

@@ -105,6 +105,12 @@ def test_what_is_no_clip_passes_since_who_decodes_it_says_what_it_is(tmp_path):
     uploads.check(tmp_path / "text.mp4")
 
 
+def test_a_codec_that_ffmpeg_lacks_passes_too(tmp_path):
+    clip = synthetic.clip(tmp_path / "a.mp4", "happy", 3, seconds=0.6)
+    clip.write_bytes(clip.read_bytes().replace(b"avc1", b"zzzz"))
+    uploads.check(clip)
+
+
 def test_an_upload_is_gone_with_its_folder_after_its_answer(tmp_path):
     registry, path = uploads.UploadRegistry(), put(tmp_path)
     arrive(registry, path)
