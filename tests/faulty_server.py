@@ -12,8 +12,9 @@ class Server(http.server.ThreadingHTTPServer):
 
     ("cut", n) closes the line after n bytes; ("status", code, headers); ("html",) answers 200 with a page;
     ("stall", seconds) falls silent half-way, ("silent", seconds) before the answer; ("corrupt", place) flips the byte
-    there; ("shift", n) answers with the range n bytes further on; ("headers", dict) adds headers; ("endless",) sends
-    pieces without end and without a length, ("drip",) small ones and slowly; None is no fault.
+    there; ("shift", n) answers with the range n bytes further on; ("headers", dict) adds headers; ("endless", code, headers) sends
+    pieces without end and without a length, ("drip",) small ones and slowly; ("continue",) answers 100 without end,
+    ("head",) a head without end, byte by byte; None is no fault.
     """
 
     daemon_threads = True
@@ -62,11 +63,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault[0] == "silent":
             time.sleep(fault[1])
         if fault[0] in ("endless", "drip"):
-            return self.endless(fault[0] == "drip")
+            return self.endless(fault[0] == "drip", *fault[1:])
+        if fault[0] in ("continue", "head"):
+            return self.no_answer(fault[0] == "head")
         self.body(name, data, fault)
 
-    def endless(self, slow):
-        self.send_response(200)
+    def no_answer(self, slow):
+        with contextlib.suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX: " if slow else b"")
+            while True:
+                self.wfile.write(b"x" if slow else b"HTTP/1.1 100 Continue\r\n\r\n")
+                time.sleep(0.01)
+        self.close_connection = True
+
+    def endless(self, slow, code=200, headers=()):
+        self.send_response(code)
+        for key, value in dict(headers).items():
+            self.send_header(key, value)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         with contextlib.suppress(OSError):  # until the client has had enough

@@ -23,9 +23,10 @@ USER_AGENT = "emotion-notebooks/0.1 (research and teaching)"  # some servers ans
 PASSING = {403, 408, 425, 429, 500, 502, 503, 504}  # statuses worth another try
 TRIES, LITTLE = 6, 1 << 12  # a file is given up after so many tries in a row that bring fewer bytes than this
 REQUESTS, CHANGES = 1000, 3  # for one file; times that it may become another one on the server
-LARGEST = 1 << 33  # bytes of a file of unknown size
+LARGEST = 1 << 33  # bytes of a file whose size the manifest does not give
 SLOWEST, GRACE = 1024, 30  # bytes a second that an answer must bring on average, after so many seconds
 TIMEOUT, LONGEST_PAUSE = (10, 30), 600  # seconds to connect and of silence; seconds a server may ask us to wait
+ANSWER = 120  # seconds for an answer to begin, or for its next piece, however it drips
 SLICE = 1 << 18
 
 
@@ -156,6 +157,8 @@ class RemoteFile(io.RawIOBase):
             self.partial.clear()
         self.session = requests.Session()
         self.session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
+        self.session.get_redirect_target = lambda response: None  # requests would read all of a redirect's body
+        self.waiting = False  # for a call that was left to its thread: closing would wait for it, too
 
     @property
     def size(self):
@@ -267,10 +270,14 @@ class RemoteFile(io.RawIOBase):
                 raise _TryAgainError(status)
             if response.status_code not in (200, 206):
                 raise self._error(f"{status}. Is the address right?")
+            if (packed := response.headers.get("Content-Encoding", "identity").strip().lower()) != "identity":
+                raise self._error(
+                    f"the server packs it ({packed}), which was not asked for: its size cannot be checked"
+                )
             if response.headers.get("Content-Type", "").startswith("text/html"):
                 self._refuse_web_page(self._wait_for(response.raw.read1, 4096), sure=True)
             if response.status_code == 206:
-                part = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+                part = re.fullmatch(r"bytes (\d{1,15})-\d+/(\d{1,15}|\*)", response.headers.get("Content-Range", ""))
                 if not part:
                     raise _TryAgainError("the server sent a part without saying which")
                 self._compare(int(part[2]) if part[2] != "*" else self.size, response)
@@ -280,6 +287,8 @@ class RemoteFile(io.RawIOBase):
             else:
                 self.ranges = False
                 length = response.headers.get("Content-Length")
+                if length and not re.fullmatch(r"\d{1,15}", length, re.ASCII):
+                    raise self._error(f"the server says that it has {length[:40]!r} bytes")
                 self._compare(int(length) if length else self.expected, response)
                 if start != 0 or stop not in (None, self.size):
                     raise NoRangeError(f"{self.name}: the server sends whole files only")
@@ -287,7 +296,7 @@ class RemoteFile(io.RawIOBase):
                 stop = None
             self._write(response, start, stop)
         finally:
-            if not (self.stop and self.stop.is_set()):  # else a read may still be waiting, and closing would, too
+            if not self.waiting:
                 response.close()
 
     def _check_stop(self):
@@ -295,11 +304,9 @@ class RemoteFile(io.RawIOBase):
             raise DownloadError(f"{self.name}: stopped; what has come is kept")
 
     def _wait_for(self, call, *arguments, **options):
-        """What a call that waits for the server returns; `stop` ends the waiting and leaves the call to its thread."""
+        """What a call that waits for the server returns; `stop` and ANSWER end the wait and leave it to its thread."""
         self._check_stop()
-        if not self.stop:
-            return call(*arguments, **options)
-        future = concurrent.futures.Future()
+        future, until, self.waiting = concurrent.futures.Future(), time.monotonic() + ANSWER, True
 
         def work():
             try:
@@ -310,6 +317,9 @@ class RemoteFile(io.RawIOBase):
         threading.Thread(target=work, daemon=True).start()
         while not concurrent.futures.wait([future], 0.2).done:
             self._check_stop()
+            if time.monotonic() > until:
+                raise self._error(f"the server sent nothing whole in {ANSWER} s")
+        self.waiting = False
         return future.result()
 
     def _answer(self, span):
@@ -333,6 +343,8 @@ class RemoteFile(io.RawIOBase):
         """Checks size and ETag against what is known; starts anew where the file is another one than before."""
         if None not in (size, self.expected) and size != self.expected:
             raise self._error(f"the server has {size:,} bytes, the manifest says {self.expected:,}: it is another file")
+        if self.expected is None and (size or 0) > LARGEST:
+            raise self._error(f"the server has {size:,} bytes, and no more than {LARGEST:,} are fetched unannounced")
         about = {"url": self.url, "size": size, "tag": response.headers.get("ETag", "")}
         if self.partial.about and self.partial.about != about:
             self.partial.clear()

@@ -1,6 +1,7 @@
 """The finished cache as one archive: a class preprocesses once and shares it."""
 
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -90,7 +91,7 @@ def restore(where, cache, md5="", tell=print):
     """
     if not where:
         return 0
-    cache, path = pathlib.Path(cache), pathlib.Path(where).expanduser()
+    cache, path = pathlib.Path(cache), pathlib.Path(os.path.expanduser(where))
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(cache / ".mirror.lock"):

@@ -269,3 +269,33 @@ def test_a_pause_that_is_no_number_is_the_usual_one(server, tmp_path):
     with remote(server, tmp_path) as file:
         file.save(tmp_path / "a.bin")
     assert (tmp_path / "a.bin").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("fault", ["continue", "head"])
+def test_an_answer_that_never_begins_is_left(fault, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "ANSWER", 0.5)
+    server.faults["a.bin"] = [(fault,)] * 10
+    with remote(server, tmp_path) as file, pytest.raises(DownloadError, match=r"a\.bin: the server sent nothing whole"):
+        file.save(tmp_path / "a.bin")
+
+
+def test_the_body_of_a_redirect_is_not_read(server, tmp_path):
+    server.faults["a.bin"] = [("endless", 302, {"Location": "/files/a.bin"})]
+    with remote(server, tmp_path) as file:
+        file.save(tmp_path / "a.bin")
+    assert (tmp_path / "a.bin").read_bytes() == DATA
+
+
+@pytest.mark.parametrize(
+    "headers, words",
+    [
+        ({"Content-Encoding": "gzip"}, r"the server packs it \(gzip\)"),
+        ({"Content-Length": "many"}, "says that it has 'many' bytes"),
+        ({"Content-Length": str(1 << 40)}, "no more than 8,589,934,592 are fetched unannounced"),
+    ],
+)
+def test_a_body_whose_size_cannot_be_believed_is_refused(headers, words, server, tmp_path):
+    server.faults["a.bin"] = [("endless", 200, headers)] * 10
+    with remote(server, tmp_path) as file, pytest.raises(DownloadError, match=rf"a\.bin: .*{words}"):
+        file.save(tmp_path / "a.bin")
+    assert len(server.log) == 1
