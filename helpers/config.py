@@ -235,18 +235,23 @@ def completed(settings):
 
 def read(path):
     """A run's config.json, whatever version wrote it: dict; ValueError where it is damaged."""
-    return completed(read_json(path, ("model", "classes", "train"), "delete that file and run the same again"))
+    return read_json(path, _RUN, "delete that file and run the same again", completed)
 
 
-def read_json(path, names, remedy):
-    """A JSON file's dict, with `names` in it; ValueError says that the file is damaged, why, and the remedy."""
+_RUN = {"model": str, "protocol": str, "backend": str, "n_folds": int, "seed": int, "classes": list, "train": dict}
+
+
+def read_json(path, kinds, remedy, finish=dict):
+    """A JSON file's dict with {name: type} `kinds` in it, as `finish` gives it; ValueError: damaged, why, `remedy`."""
     try:
         content = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-        if lacking := [name for name in names if not isinstance(content, dict) or name not in content]:
-            raise ValueError(f"it lacks {', '.join(lacking)}")
-    except (ValueError, RecursionError) as error:
+        if not isinstance(content, dict):
+            raise ValueError("it is no object")
+        if wrong := [name for name, kind in kinds.items() if not isinstance(content.get(name), kind)]:
+            raise ValueError(f"it lacks {', '.join(wrong)}, or has something else there")
+        return finish(content)
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged ({error}): {remedy}") from error
-    return content
 
 
 def key(config):

@@ -1,9 +1,9 @@
 """python -m helpers.evaluation RUNS…: prints the table of results below each folder, and which figures lie there."""
 
-import json
 import pathlib
 import sys
 
+from helpers import config
 from helpers.evaluation import metrics
 
 _DATA = {"synthetic": "synthetic clips, drawn faces", "ravdess": "RAVDESS, real people"}
@@ -14,7 +14,10 @@ def main(*folders):
         paths = sorted(folder.glob("*/summary.json"))
         if not paths:
             raise SystemExit(f"no summary.json below {folder}; run the notebooks first")
-        summaries = {path.parent.name: json.loads(path.read_text()) for path in paths}
+        try:
+            summaries = {path.parent.name: config.read_json(path, {}, "run the same again") for path in paths}
+        except ValueError as error:
+            raise SystemExit(str(error)) from error
         data = sorted({summary.get("trained_on") or "data not recorded" for summary in summaries.values()})
         print(f"\n{folder}: {', '.join(_DATA.get(name, name) for name in data)}; accuracies in per cent")
         print(metrics.table(summaries).to_string())

@@ -141,7 +141,9 @@ def preprocessing_of(folder):
     """How the features of a finished run were made: Preprocessing, the thesis' where the run does not say."""
     folder = cross_validation.load(folder).out
     if (folder / "preprocessing.json").is_file():
-        return Preprocessing.of(json.loads((folder / "preprocessing.json").read_text()))
+        return Preprocessing.of(
+            config.read_json(folder / "preprocessing.json", {}, "run the same again, which makes it anew")
+        )
     streams = cross_validation.MODELS[config.read(folder / "config.json")["model"]]
     thesis = {"video": VideoConfig(), "audio": AudioConfig()}
     return Preprocessing(**{stream: thesis[stream] for stream in streams}, assumed=True)

@@ -7,6 +7,7 @@ import numpy as np
 
 from helpers import config
 from helpers.data import ravdess
+from helpers.training import folder as run_folder
 
 _MB = 1 << 20
 
@@ -59,7 +60,7 @@ def check_subsystems(required, folders, n_folds):
         folders: {stream: folder of a cross-validation with at least `n_folds` finished folds}.
     Raises:
         FileNotFoundError: no such folder, or a fold is missing in it.
-        ValueError: trained on other folds, features or architecture.
+        ValueError: trained on other folds, features or architecture, or one fold otherwise than its folder says.
     """
     for stream, folder in folders.items():
         lacking = [k for k in range(1, n_folds + 1) if not (folder / f"fold_{k}" / "model.keras").is_file()]
@@ -73,6 +74,8 @@ def check_subsystems(required, folders, n_folds):
                 why = "its encoders may know the test clips, or do not fit"
                 what = f"{folder} was trained with another {name} ({there}, here {here})"
                 raise ValueError(f"{what}: {why}; train the subsystem with this fusion's settings")
+        for k in range(1, n_folds + 1):
+            run_folder.check_fold(folder / f"fold_{k}", stored)
 
 
 def check_room(out, parameters, n_folds, workers):

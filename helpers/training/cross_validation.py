@@ -90,7 +90,6 @@ def cross_validate(
         raise ValueError(f"the {model} model needs {lacking[0]} features, and these have only {features.streams[0]}")
     own = parts is not None
     parts = parts if own else ravdess.folds(features, protocol, n_folds, seed)
-    configs.check_classes(features.classes)
     checks.check_folds(features, MODELS[model], protocol, parts)
     settings = {"model": model, "protocol": protocol, "n_folds": len(parts), "seed": seed}
     settings["train"] = train or TrainConfig()
@@ -144,7 +143,7 @@ def _subsystems(features, settings):
 def _parameters(features, settings, out):
     """Number of trained parameters, from the summary where there is one."""
     with contextlib.suppress(FileNotFoundError, ValueError):  # a damaged summary is made again
-        return configs.read_json(out / "summary.json", ("parameters",), "")["parameters"]
+        return configs.read_json(out / "summary.json", {"parameters": int}, "")["parameters"]
     from helpers.training import fold
 
     return fold.parameters(features, settings)
@@ -156,7 +155,9 @@ def load(out):
     if not (out / "summary.json").is_file():
         raise FileNotFoundError(f"{out} holds no finished cross-validation; run the notebook that trains it to its end")
     settings = configs.read(out / "config.json")
-    summary = configs.read_json(out / "summary.json", ("folds", "n"), "run the same again, which makes it anew")
+    summary = configs.read_json(
+        out / "summary.json", {"folds": int, "n": int}, "run the same again, which makes it anew"
+    )
     about = {"parameters": summary.get("parameters"), "trained_on": summary.get("trained_on", "")}
     for k in range(1, summary["folds"] + 1):
         run_folder.check_fold(out / f"fold_{k}", settings)
@@ -217,7 +218,7 @@ def _collect(out, n_folds, settings, **about):
 
     folds = [out / f"fold_{k}" for k in range(1, n_folds + 1)]
     predictions = pd.concat([run_folder.predictions(fold, settings) for fold in folds], ignore_index=True)
-    history = pd.concat([run_folder.history(fold) for fold in folds], ignore_index=True)
+    history = pd.concat([run_folder.history(fold, settings) for fold in folds], ignore_index=True)
     about |= {name: settings[name] for name in ("model", "protocol", "seed", "backend")}
     about |= {"epochs": settings["train"]["epochs"], "folds_planned": settings["n_folds"]}
     return CVResult(predictions, history, tuple(settings["classes"]), about, out)

@@ -10,7 +10,7 @@ import zipfile
 import keras
 import numpy as np
 
-from helpers import models, runtime
+from helpers import config, models, runtime
 from helpers.config import FusionConfig, SubsystemConfig, TrainConfig
 
 STATE_EVERY = 10  # seconds of training that a kill may cost at the most, and an epoch
@@ -38,7 +38,7 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, subsystem
     if subsystems:
         take_encoders(network, {stream: path / f"fold_{k}" for stream, path in subsystems.items()}, settings)
     network = compile_or_reuse(network, train, train.epochs * -(-len(fit_rows) // train.batch_size))
-    resume = ResumeCallback(folder.with_name(f".{folder.name}.state.npz"), k, bar, train.patience)
+    resume = ResumeCallback(folder.with_name(f".{folder.name}.state.npz"), k, bar, train.patience, config.key(settings))
     # Sequences cut to their batch's longest are new shapes to compile: JAX gains by it, TensorFlow on a GPU does not.
     bucket = keras.config.backend() == "jax"
     batches = features.batches(fit_rows, train.batch_size, streams, seed=seed, bucket=bucket, train=train)
@@ -203,9 +203,9 @@ class ResumeCallback(keras.callbacks.Callback):
     that was never interrupted.
     """
 
-    def __init__(self, path, fold, bar, patience=0):
+    def __init__(self, path, fold, bar, patience=0, key=""):
         super().__init__()
-        self.path, self.fold, self.bar, self.patience = pathlib.Path(path), fold, bar, patience
+        self.path, self.fold, self.bar, self.patience, self.key = pathlib.Path(path), fold, bar, patience, key
         self.rows, self.best, self.since, self.best_weights = [], np.inf, 0, None
         self.saved = time.perf_counter()
 
@@ -230,7 +230,7 @@ class ResumeCallback(keras.callbacks.Callback):
         """Writes everything that the next epoch depends on."""
         arrays = {f"v{n}": np.asarray(v) for n, v in enumerate(self._variables())}
         arrays |= {f"w{n}": w for n, w in enumerate(self.best_weights or [])}
-        about = {"rows": self.rows, "best": float(self.best), "since": self.since}
+        about = {"rows": self.rows, "best": float(self.best), "since": self.since, "key": self.key}
         try:
             with runtime.replacing(self.path) as file:
                 np.savez(file, about=np.array(json.dumps(about)), **arrays)
@@ -247,13 +247,15 @@ class ResumeCallback(keras.callbacks.Callback):
         try:
             with np.load(self.path, allow_pickle=False) as stored:
                 about = json.loads(str(stored["about"]))
+                if about.get("key", self.key) != self.key:  # an earlier version's has none
+                    raise ValueError(f"it is of another configuration, {about['key']} and not {self.key}")
                 values = [stored[f"v{number}"].reshape(variable.shape) for number, variable in enumerate(variables)]
                 weights = [name for name in stored.files if name.startswith("w")]
                 self.best_weights = [stored[f"w{n}"] for n in range(len(weights))] or None
             self.rows, self.best, self.since = about["rows"], about["best"], about["since"]
-        except (ValueError, LookupError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile) as error:
             self.best_weights = None
-            warnings.warn(f"{self.path} is damaged ({error}): fold {self.fold} begins anew", stacklevel=2)
+            warnings.warn(f"{self.path} cannot be used ({error}): fold {self.fold} begins anew", stacklevel=2)
             return 0
         for variable, value in zip(variables, values):
             variable.assign(value)

@@ -14,6 +14,7 @@ _AGAIN = "delete that folder and run the same again"
 @contextlib.contextmanager
 def held(out):
     """Holds a run's folder for this process until it ends; BlockingIOError names the process that holds it already."""
+    out = out.resolve()  # under every name that it has
     out.parent.mkdir(parents=True, exist_ok=True)
     lock, note = (out.with_name(f".{out.name}.{kind}") for kind in ("lock", "holder"))
     try:
@@ -34,9 +35,12 @@ def check_fold(folder, settings, clips=None):
     `clips` is the number of its predictions, where the fold of an earlier version does not say it.
     """
     if (folder / "fold.json").is_file():
-        about = config.read_json(folder / "fold.json", ("clips", "config"), _AGAIN)
+        kinds = {"clips": int, "config": dict}
+        about = config.read_json(
+            folder / "fold.json", kinds, _AGAIN, lambda c: c | {"config": config.completed(c["config"])}
+        )
         clips = about["clips"]
-        for name, value in config.completed(about["config"]).items():
+        for name, value in about["config"].items():
             if name in settings and settings[name] != value:
                 raise ValueError(f"{folder.name} was trained with another {name} ({value}): {_AGAIN} ({folder})")
     predictions(folder, settings, clips)
@@ -44,38 +48,42 @@ def check_fold(folder, settings, clips=None):
 
 def predictions(folder, settings, clips=None):
     """A fold's predictions: DataFrame as in CVResult; ValueError where the file is damaged or has not `clips` rows."""
-    path, classes = folder / "predictions.csv", settings["classes"]
-    with _named(path):
-        names = ["actor", "label", "prediction", "fold", *(f"p_{name}" for name in classes)]
-        table = _numbers(path, names)
+    import pandas as pd
+
+    classes = settings["classes"]
+    names = ["actor", "label", "prediction", "fold", *(f"p_{name}" for name in classes)]
+    with _named(folder / "predictions.csv") as path:
+        table = pd.read_csv(path, converters={"clip_id": str})  # an id such as 001 is no number
+        if lacking := [name for name in ("clip_id", *names) if name not in table]:
+            raise ValueError(f"lacks the columns {', '.join(lacking)}")
         if clips is not None and len(table) != clips:
             raise ValueError(f"holds {len(table)} rows instead of {clips}")
+        if table[names].select_dtypes("number").shape[1] < len(names) or not np.isfinite(table[names]).all(axis=None):
+            raise ValueError("holds what are not numbers")
         for name in ("label", "prediction"):
             if not table[name].isin(range(len(classes))).all():
                 raise ValueError(f"has a {name} of {table[name].max()}, of {len(classes)} classes")
     return table
 
 
-def history(folder):
-    """A fold's epochs: DataFrame as in CVResult; ValueError where the file is damaged."""
-    with _named(folder / "history.csv"):
-        return _numbers(folder / "history.csv", ["fold", "epoch"])
-
-
-def _numbers(path, names):
+def history(folder, settings):
+    """A fold's history: DataFrame as in CVResult; ValueError where the file is damaged or lacks an epoch."""
     import pandas as pd
 
-    table = pd.read_csv(path, converters={"clip_id": str})  # an id such as 001 is no number
-    if lacking := [name for name in names if name not in table]:
-        raise ValueError(f"lacks the columns {', '.join(lacking)}")
-    if table[names].select_dtypes("number").shape[1] < len(names) or not np.isfinite(table[names]).all(axis=None):
-        raise ValueError("holds what are not numbers")
+    with _named(folder / "history.csv") as path:
+        table, train = pd.read_csv(path), settings["train"]
+        if lacking := [name for name in ("epoch", "loss", "accuracy") if name not in table]:
+            raise ValueError(f"lacks the columns {', '.join(lacking)}")
+        planned = len(table) if train.get("patience") else train["epochs"]  # it may have stopped early
+        if not len(table) or table.epoch.tolist() != list(range(1, planned + 1)):
+            raise ValueError(f"holds {len(table)} epochs instead of {planned}")
     return table
 
 
 @contextlib.contextmanager
 def _named(path):
+    """Yields the path of a file to be read; a ValueError over its content names it and says what to do."""
     try:
-        yield
+        yield path
     except ValueError as error:
         raise ValueError(f"{path} cannot be used ({error}): {_AGAIN}") from error

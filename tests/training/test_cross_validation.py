@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -18,6 +19,7 @@ from helpers.data import datasets
 from helpers.features import building
 from helpers.features.feature_set import FeatureSet
 from helpers.training import checks, cross_validation, fold
+from helpers.training import folder as run_folder
 
 QUICK = TrainConfig(epochs=2, batch_size=16)
 LONG = TrainConfig(epochs=30, batch_size=16)
@@ -343,6 +345,12 @@ def test_subsystems_that_may_know_the_test_clips_are_refused(subsystems, tmp_pat
     with pytest.raises(ValueError, match='set FusionConfig\\(encoders="fine-tuned"\\)'):
         fuse(tmp_path / "d", "end-to-end", subsystems=subsystems)
     assert not list(tmp_path.iterdir())
+    mixed = pathlib.Path(shutil.copytree(subsystems["audio"], tmp_path / "mixed"))
+    about = json.loads((mixed / "fold_2" / "fold.json").read_text())
+    about["config"]["seed"] = 1
+    (mixed / "fold_2" / "fold.json").write_text(json.dumps(about))
+    with pytest.raises(ValueError, match="fold_2 was trained with another seed"):
+        fuse(tmp_path / "e", "frozen", subsystems=subsystems | {"audio": mixed})
 
 
 def test_too_little_room_is_said_before_anything_is_trained(tmp_path):
@@ -602,6 +610,57 @@ def test_a_damaged_configuration_or_summary_is_named_with_what_to_do(content, fi
     assert run(copied).summary() == finished.summary(), "a summary is made again"
 
 
+@pytest.mark.parametrize(
+    "name, changes",
+    [
+        ("config.json", {"train": 5}),
+        ("config.json", {"audio": "x"}),
+        ("config.json", {"seed": None}),
+        ("config.json", {"audio": {"attention": []}}),
+        ("summary.json", {"folds": "x"}),
+        ("summary.json", {"folds": None}),
+        ("fold_1/fold.json", {"config": 5}),
+        ("fold_1/fold.json", {"config": {"train": "x"}}),
+    ],
+)
+def test_a_value_of_another_kind_in_a_runs_files_is_named_too(name, changes, copied):
+    stored = json.loads((copied / name).read_text())
+    (copied / name).write_text(json.dumps(stored | changes))
+    with pytest.raises(ValueError, match=rf"{name} is damaged \("):
+        cross_validation.load(copied)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\x00garbage", b"a,b\n1,2\n", None])
+def test_a_damaged_history_is_refused_by_name(content, copied):
+    path = copied / "fold_2" / "history.csv"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(True)[:2]) if content is None else content)  # of two epochs
+    for pool in (cross_validation.load, run):
+        with pytest.raises(ValueError, match=r"fold_2/history\.csv cannot be used \(.*: delete that folder and run"):
+            pool(copied)
+
+
+def test_a_state_of_another_configuration_is_never_gone_on_with(tmp_path, monkeypatch):
+    """Its configuration was lost; the network would take the values."""
+    faster = dataclasses.replace(QUICK, learning_rate=0.01)
+    alone = run(tmp_path / "alone", train=faster, max_folds=1)
+    monkeypatch.setattr(fold, "STATE_EVERY", 0)
+    monkeypatch.setattr(fold, "_save", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "audio", max_folds=1)
+    monkeypatch.undo()
+    (tmp_path / "audio" / "config.json").unlink()
+    with pytest.warns(UserWarning, match=r"\.fold_1\.state\.npz .*another configuration.*begins anew"):
+        alike(run(tmp_path / "audio", train=faster, max_folds=1).predictions, alone.predictions)
+
+
+def test_a_folder_under_two_names_is_held_once(tmp_path):
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "link").symlink_to("audio")
+    words = rf"process {os.getpid()} on .* trains in"
+    with run_folder.held(tmp_path / "audio"), pytest.raises(BlockingIOError, match=words):
+        run(tmp_path / "link")
+
+
 @pytest.mark.parametrize("kind", ["half", "another network"])
 def test_a_damaged_state_is_reported_and_its_fold_begins_anew(kind, finished, copied):
     shutil.rmtree(copied / "fold_2")
@@ -610,7 +669,7 @@ def test_a_damaged_state_is_reported_and_its_fold_begins_anew(kind, finished, co
     np.savez(state, about=about, **{f"v{n}": np.zeros((9, 9)) for n in range(99)})
     contents = {"empty": b"", "half": state.read_bytes()[:900], "garbage": b"PK\3\4" * 99}
     state.write_bytes(contents.get(kind, state.read_bytes()))
-    with pytest.warns(UserWarning, match=r"\.fold_2\.state\.npz is damaged .*begins anew"):
+    with pytest.warns(UserWarning, match=r"\.fold_2\.state\.npz cannot be used .*begins anew"):
         alike(run(copied).predictions, finished.predictions)
 
 
