@@ -60,6 +60,10 @@ def predictions(folder, settings, clips=None):
             raise ValueError(f"holds {len(table)} rows instead of {clips}")
         if table[names].select_dtypes("number").shape[1] < len(names) or not np.isfinite(table[names]).all(axis=None):
             raise ValueError("holds what are not numbers")
+        if (table.fold != int(folder.name.removeprefix("fold_"))).any():
+            raise ValueError("holds predictions of another fold")
+        if table.clip_id.duplicated().any():
+            raise ValueError("holds a clip twice")
         for name in ("label", "prediction"):
             if not table[name].isin(range(len(classes))).all():
                 raise ValueError(f"has a {name} of {table[name].max()}, of {len(classes)} classes")

@@ -587,6 +587,18 @@ def test_damaged_predictions_are_refused_by_name_and_count(kind, copied):
             pool(copied)
 
 
+def test_a_fold_counts_once_and_so_does_a_clip(copied):
+    shutil.rmtree(copied / "fold_2")
+    shutil.copytree(copied / "fold_1", copied / "fold_2")
+    with pytest.raises(ValueError, match=r"fold_2/predictions\.csv .*of another fold"):
+        cross_validation.load(copied)
+    path = copied / "fold_1" / "predictions.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:-1], lines[1]]))
+    with pytest.raises(ValueError, match=r"fold_1/predictions\.csv .*holds a clip twice"):
+        cross_validation.load(copied)
+
+
 def test_half_the_predictions_of_an_earlier_version_are_refused_by_the_summarys_count(copied):
     for path in copied.glob("fold_*/fold.json"):
         path.unlink()
