@@ -71,6 +71,9 @@ def load(entry):
             arrays = dict(stored)
         if arrays.keys() != _ARRAYS.get(entry.parent.name.split("-")[0], arrays.keys()):
             raise ValueError(f"it holds {', '.join(arrays) or 'nothing'}")
+        values = arrays.get("values", np.zeros((1, 1), np.float32))  # faces have none
+        if values.ndim != 2 or not values.size or values.dtype != np.float32:
+            raise ValueError(f"its values are {values.dtype} {values.shape}")
         return arrays
     except FileNotFoundError:
         raise

@@ -1,4 +1,5 @@
 import os
+import pathlib
 import subprocess
 import time
 
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 
 from helpers.config import AudioConfig
-from helpers.data import content
+from helpers.data import content, mirror
 from helpers.features import cache
 
 
@@ -34,6 +35,19 @@ def test_a_file_that_is_no_entry_is_called_damaged_by_name(content, tmp_path):
         cache.load(tmp_path / "a.npz")
     with pytest.raises(FileNotFoundError):
         cache.load(tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize("values", [np.zeros(()), np.zeros((0, 13), np.float32), np.zeros((3, 13)), np.zeros(5, "U3")])
+def test_a_whole_entry_of_another_shape_or_type_is_called_damaged(values, tmp_path):
+    cache.save(tmp_path / "a.npz", values=values)
+    with pytest.raises(cache.DamagedEntry, match=r"a\.npz is damaged \(its values are "):
+        cache.load(tmp_path / "a.npz")
+
+
+def test_every_entry_that_the_suite_carries_is_read(tmp_path):
+    mirror.unpack(pathlib.Path(__file__).parents[2] / "samples" / "ravdess_mfcc.zip", tmp_path)
+    entries = list(tmp_path.glob("mfcc-*/*.npz"))
+    assert len(entries) == 1440 and all(cache.load(entry)["values"].shape[1] == 13 for entry in entries)
 
 
 def test_a_clip_that_differs_only_in_its_middle_has_another_name(tmp_path):
