@@ -74,7 +74,6 @@ class Predictor:
     def _warm_up(self):
         """Loads and compiles all that a short clip needs: the first clip takes no longer than the next."""
         import av  # noqa: F401
-        import soundfile  # noqa: F401
 
         if self.preprocessing.video:
             size = self.preprocessing.video.size
@@ -90,7 +89,7 @@ class Predictor:
             model.answer(inputs | {f"{stream}_length": np.ones(1, "int32") for stream in model.streams})
 
     def predict(self, path):
-        """The Prediction of one clip, any file PyAV or soundfile opens; of more than 5.5 s, window by window.
+        """The Prediction of one clip, any file PyAV opens; of more than 5.5 s, window by window.
 
         Raises ClipError: the clip cannot be read, has neither face nor sound, or lacks a modality that is needed.
         """

@@ -163,7 +163,8 @@ class UploadRegistry:
         if self._due[str(path)] < 1:
             raise ClipError(f"{pathlib.PurePath(path).name}: is not here any more; drop it once again")
         try:
-            yield pathlib.Path(path)
+            with decoding.limits(seconds=MOST_SECONDS, pixels=MOST_PIXELS, total=MOST_DECODED):  # whatever `check` read
+                yield pathlib.Path(path)
         finally:
             self._count(answered=[str(path)])
 

@@ -4,6 +4,10 @@ PyAV reads whatever FFmpeg does. A picture's gray plane needs no conversion and 
 only the region that is cut out becomes RGB.
 """
 
+import contextlib
+import contextvars
+import dataclasses
+import math
 import pathlib
 
 import numpy as np
@@ -18,7 +22,33 @@ _QUICK = {"analyzeduration": "0", "probesize": "5000"}
 # sender must not make it follow.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,wav,w64,mp3,ogg,flac,aac,aiff,caf,mpegts,mpeg,mpegvideo,asf,flv"
 _FORMATS += ",amr,au,rm,dv,mxf,nut,ac3,eac3,ivf,h264,hevc"
-OPEN = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+MOST_PIXELS = 8192 * 4320  # of a picture: 8K. FFmpeg refuses a larger one before it takes memory for it
+OPEN = {"format_whitelist": _FORMATS, "protocol_whitelist": "file", "max_pixels": str(MOST_PIXELS)}
+RATES, MOST_CHANNELS = (4_000, 384_000), 16  # of sound, in Hz: from telephones to studios
+MOST_RATE = 96_000  # Hz: sound of a higher rate may be that much shorter
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What may come out of a decoder, whatever a header says: see `limits`."""
+
+    seconds: float = 7200.0  # of pictures and of sound: the longest film, 2.8 GB of samples at the most
+    pixels: int = MOST_PIXELS  # of a picture
+    total: float = math.inf  # pixels of all pictures
+
+
+_WIDE = Limits()
+_limits = contextvars.ContextVar("limits", default=_WIDE)
+
+
+@contextlib.contextmanager
+def limits(**bounds):
+    """A context in which `decode` refuses clips beyond these `Limits`."""
+    token = _limits.set(Limits(**bounds))
+    try:
+        yield
+    finally:
+        _limits.reset(token)
 
 
 class Picture:
@@ -59,24 +89,44 @@ class Picture:
 
 
 class Sound:
-    """Gathers a clip's decoded sound: `rate` in Hz, `promised` seconds by the header; None where unknown."""
+    """Gathers a clip's decoded sound: `rate` in Hz, `promised` seconds by the header; None where unknown.
+
+    The rate is that of the first decoded frame. A file may change it in mid-stream, or name another one in its header.
+    """
 
     def __init__(self):
-        self.rate = self.promised = self._resampler = None
-        self._pieces = []
+        self.rate = self.promised = self.refused = self._kind = self._resampler = None
+        self._pieces, self._length = [], 0
 
     def begin(self, stream):
-        import av
-
-        self.rate = stream.rate
         self.promised = float(stream.duration * stream.time_base) if stream.duration else None
-        self._resampler = av.AudioResampler(format="fltp")  # planar float, one row a channel, whatever is stored
 
     def add(self, frame):
-        self._pieces += [out.to_ndarray().mean(axis=0) for out in self._resampler.resample(frame)]
+        """Takes a frame; where it is too much, `refused` says why, and nothing more is taken."""
+        import av
+
+        kind = (frame.sample_rate, frame.layout.nb_channels, frame.layout.name, frame.format.name)
+        if kind != self._kind:
+            if not RATES[0] <= kind[0] <= RATES[1] or kind[1] > MOST_CHANNELS:
+                self.refused = f"sound of {kind[0]} Hz in {kind[1]} channels; convert it to 48000 Hz in at most 2"
+                return
+            self._gather(None)
+            self.rate, self._kind = self.rate or kind[0], kind
+            # Planar float, one row a channel, whatever is stored.
+            self._resampler = av.AudioResampler(format="fltp", rate=self.rate)
+        self._gather(frame)
+        if self._length > (seconds := _limits.get().seconds) * min(self.rate, MOST_RATE):
+            self.refused = f"more than {seconds * min(1, MOST_RATE / self.rate):.0f} s of sound; cut it"
+
+    def _gather(self, frame):
+        pieces = [out.to_ndarray().mean(axis=0) for out in self._resampler.resample(frame)] if self._resampler else []
+        self._length += sum(map(len, pieces))
+        self._pieces += pieces
 
     def samples(self):
         """Mono: float32 (n,)."""
+        self._gather(None)
+        self._resampler = None
         return np.concatenate(self._pieces) if self._pieces else np.zeros(0, dtype=np.float32)
 
 
@@ -86,7 +136,7 @@ def decode(path, pictures=True, sound=None, threads=0):
     Args:
         path, pictures: anything PyAV opens; False yields nothing and only gathers the sound.
         sound, threads: Sound to fill, or None; of the video decoder, 0 takes one a core.
-    Raises ClipError: not readable, or the stream asked for is missing or cut short.
+    Raises ClipError: not readable, beyond the `limits`, or the stream asked for is missing or cut short.
     """
     import av
 
@@ -96,7 +146,8 @@ def decode(path, pictures=True, sound=None, threads=0):
             quick = _QUICK if file.read(8)[4:] == b"ftyp" else {}  # by its content: a name may be wrong
         # Tags are for people, and may be in any encoding; PyAV 19 knows that by itself.
         tags = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
-        with av.open(str(path), options=OPEN | quick, **tags) as container:
+        options = OPEN | quick | {"max_pixels": str(_limits.get().pixels)}
+        with av.open(str(path), options=options, **tags) as container:
             video = container.streams.video[0] if pictures and container.streams.video else None
             audio = container.streams.audio[0] if sound is not None and container.streams.audio else None
             if pictures and audio and not audio.codec_context:
@@ -115,27 +166,51 @@ def decode(path, pictures=True, sound=None, threads=0):
 def _decode(container, video, audio, sound, threads, name):
     import av
 
-    count, last, promised, rate = 0, -np.inf, 0, 30.0
+    first, last, count, promised, total, bounds = None, -np.inf, 0, 0, 0, _limits.get()
     if video:
-        promised, rate = video.frames, float(video.average_rate or video.guessed_rate or 30)
+        promised, rate = video.frames, float(video.guessed_rate or video.average_rate or 30)
         video.thread_type, video.codec_context.thread_count = "AUTO", threads
+        video.codec_context.options = {"max_pixels": str(bounds.pixels)}
+        _check_size(video, bounds, name)
     for packet in container.demux([stream for stream in (video, audio) if stream]):
         try:
-            frames = packet.decode()
+            frames = packet.decode() if packet.stream is video or not sound.refused else ()
         except av.InvalidDataError:
+            if video:
+                _check_size(video, bounds, name)
             continue  # a damaged packet costs its own frames; too many of them count as cut short
         for frame in frames:
             if packet.stream is audio:
                 sound.add(frame)
                 continue
-            time = frame.time if frame.time is not None else count / rate
+            if container.format.name == "avi":
+                frame.pts = frame.dts  # it stores no times, and those that FFmpeg guesses for packets go back and forth
+            time, count, total = frame.time, count + 1, total + frame.width * frame.height
+            if time is None or time < last:
+                time = last + 1 / rate if count > 1 else 0.0
+            first = time if first is None else first
+            if time - first > bounds.seconds:
+                raise ClipError(f"{name}: more than {bounds.seconds:.0f} s of pictures by their times; cut it")
+            if total > bounds.total:
+                raise ClipError(
+                    f"{name}: more than {bounds.total / 1e6:.0f} million pixels; make it smaller or shorter"
+                )
             if time > last:
-                last, count = time, count + 1
+                last = time
                 yield Picture(frame, time)
+        if not video and sound.refused:
+            return
     if video and not count:
         raise ClipError(f"{name}: holds no picture")
     if count < 0.9 * promised:
         raise Unreadable(f"{name}: cut short, {count} of {promised} frames are there")
+
+
+def _check_size(video, bounds, name):
+    width, height = video.codec_context.width, video.codec_context.height
+    if width * height > bounds.pixels:
+        most = f"at most {bounds.pixels / 1e6:.1f} million pixels can be read"
+        raise ClipError(f"{name}: pictures of {width} × {height}; {most}: make it smaller")
 
 
 def resample_fps(path, fps, sound=None):

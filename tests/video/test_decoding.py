@@ -1,8 +1,14 @@
+import fractions
+
 import av
 import numpy as np
 import pytest
+import soundfile
 
+from helpers.audio import speech
 from helpers.data import mp4, synthetic
+from helpers.data.exclusions import ClipError
+from helpers.predict import uploads
 from helpers.video import decoding
 
 
@@ -47,3 +53,161 @@ def test_joined_clips_begin_where_the_one_before_ends_in_pictures_and_in_sound(t
         sounds.append(sound.samples())
     at = round(long["video"] / 2 * 48_000)
     assert np.corrcoef(sounds[2][at + 2000 : at + 40_000], sounds[1][2000:40_000])[0, 1] > 0.8
+
+
+def film(path, frames, codec="libx264", kind=None, fps=30, pix_fmt="yuv420p", stamps=None, **options):
+    """Writes uint8 (H, W, 3) pictures; `stamps` are their numbers in time."""
+    with av.open(str(path), "w", format=kind) as out:
+        fps = fractions.Fraction(fps).limit_denominator(1001)
+        stream = out.add_stream(codec, rate=fps, options=options)
+        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], pix_fmt
+        for n, frame in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            frame.pts, frame.time_base = n if stamps is None else stamps[n], 1 / fps
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path
+
+
+def shades(count, height=48, width=64):
+    """Pictures that differ."""
+    return [np.full((height, width, 3), 5 * n % 250, dtype=np.uint8) for n in range(count)]
+
+
+def voice(path, rate=48_000, codec="aac", kind=None, layout="mono", seconds=1.0):
+    """Writes a tone of 440 Hz."""
+    tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(int(rate * seconds)) / rate).astype(np.float32)
+    with av.open(str(path), "w", format=kind) as out:
+        stream = out.add_stream(codec, rate=rate, layout=layout, options={"b": "128k"})
+        resampler = av.AudioResampler(stream.format.name, layout, rate)
+        for at in range(0, len(tone), 1024):
+            frame = av.AudioFrame.from_ndarray(tone[None, at : at + 1024], "fltp", "mono")
+            frame.sample_rate, frame.pts = rate, at
+            for given in resampler.resample(frame):
+                out.mux(stream.encode(given))
+        out.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    "codec, name, options",
+    [
+        ("libx264", "a.mp4", {"bf": "2"}),
+        ("libx264", "a.mkv", {"pix_fmt": "yuv420p10le"}),
+        ("libx265", "a.mp4", {"x265-params": "log-level=none"}),
+        ("libsvtav1", "a.mkv", {"preset": "12", "svtav1-params": "lp=1"}),
+        ("libvpx-vp9", "a.webm", {"deadline": "realtime"}),
+        ("libvpx", "a.webm", {"deadline": "realtime"}),
+        ("prores_ks", "a.mov", {"pix_fmt": "yuv422p10le"}),
+        ("mpeg4", "a.avi", {"bf": "2"}),
+        ("mpeg2video", "a.mpg", {}),
+        ("mjpeg", "a.avi", {"pix_fmt": "yuvj420p"}),
+        ("flv1", "a.flv", {}),
+        ("wmv2", "a.wmv", {}),
+        ("ffv1", "a.mkv", {}),
+    ],
+)
+def test_the_pictures_of_every_usual_codec_come_with_their_times(codec, name, options, tmp_path):
+    path = film(tmp_path / name, shades(20, 64), codec, **options)
+    times = [picture.time for picture in decoding.decode(path)]
+    assert len(times) == 20 and np.allclose(np.diff(times), 1 / 30, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    "codec, name, layout",
+    [("aac", "a.m4a", "5.1"), ("ac3", "a.ac3", "5.1"), ("libmp3lame", "a.mp3", "mono"), ("libopus", "a.ogg", "stereo")]
+    + [("flac", "a.flac", "mono"), ("pcm_s24le", "a.wav", "5.1"), ("alac", "a.m4a", "stereo"), ("mp2", "a.mpg", "mono")]
+    + [("pcm_s16be", "a.aiff", "stereo"), ("wmav2", "a.wma", "stereo"), ("pcm_f32le", "a.wav", "mono")],
+)
+def test_the_sound_of_every_usual_codec_is_heard(codec, name, layout, tmp_path):
+    samples, rate = speech.load(voice(tmp_path / name, codec=codec, layout=layout))
+    assert pitch(samples[6000:42_000], rate) == pytest.approx(440, abs=3)
+
+
+def pitch(samples, rate):
+    return np.abs(np.fft.rfft(samples * np.hanning(len(samples)))).argmax() * rate / len(samples)
+
+
+@pytest.mark.parametrize("fps", [1 / 3, 1, 240, 1000])
+def test_slow_and_fast_clips_keep_their_times(fps, tmp_path):
+    times = [p.time for p in decoding.decode(film(tmp_path / "a.mp4", shades(12), fps=fps, bf="0"))]
+    assert np.allclose(times, np.arange(12) / fps, atol=1e-3)
+
+
+def test_a_variable_rate_and_a_late_start_are_kept(tmp_path):
+    stamps = [30, 31, 32, 40, 41, 60, 61, 62]
+    times = [p.time for p in decoding.decode(film(tmp_path / "a.mkv", shades(8), stamps=stamps, bf="0"))]
+    assert np.allclose(np.subtract(times, times[0]) * 30, np.subtract(stamps, 30), atol=0.05)
+
+
+def test_all_pictures_of_an_avi_with_b_frames_come_in_order(tmp_path):
+    pictures = list(decoding.decode(film(tmp_path / "a.avi", shades(45), bf="2")))
+    assert np.allclose(np.diff([picture.time for picture in pictures]), 1 / 30)
+    assert np.allclose(
+        [picture.gray.mean() for picture in pictures], [16 + 5 * n % 250 * 219 / 255 for n in range(45)], atol=4
+    )
+
+
+@pytest.mark.parametrize("kind, codec", [("adts", "aac"), ("mpegts", "aac"), ("mp3", "libmp3lame")])
+def test_a_rate_that_changes_in_mid_stream_changes_neither_pitch_nor_length(kind, codec, tmp_path):
+    parts = [voice(tmp_path / f"{rate}", rate, codec, kind).read_bytes() for rate in (44_100, 48_000)]
+    (tmp_path / "a.mp4").write_bytes(b"".join(parts))
+    samples, rate = speech.load(tmp_path / "a.mp4")
+    half = len(samples) // 2
+    assert len(samples) / rate == pytest.approx(2, abs=0.1)
+    for part in (samples[4000 : half - 6000], samples[half + 6000 : -4000]):
+        assert pitch(part, rate) == pytest.approx(440, abs=3)
+
+
+def test_pictures_that_grow_in_mid_stream_are_refused_before_they_are_decoded(tmp_path):
+    parts = [film(tmp_path / f"{n}", shades(5, n, n), kind="h264").read_bytes() for n in (64, 640)]
+    (tmp_path / "a.h264").write_bytes(b"".join(parts))
+    assert len(list(decoding.decode(tmp_path / "a.h264"))) == 10
+    with decoding.limits(pixels=100_000), pytest.raises(ClipError, match=r"a\.h264: pictures of 640 × 640"):
+        list(decoding.decode(tmp_path / "a.h264"))
+
+
+def test_pictures_without_times_are_counted_against_the_limits(tmp_path):
+    path = film(tmp_path / "a.h264", shades(90), kind="h264")
+    assert [p.time for p in decoding.decode(path)] == pytest.approx(np.arange(90) / 30)
+    with decoding.limits(seconds=2), pytest.raises(ClipError, match=r"a\.h264: more than 2 s of pictures"):
+        list(decoding.decode(path))
+    with decoding.limits(total=50 * 48 * 64), pytest.raises(ClipError, match="million pixels; make it smaller"):
+        list(decoding.decode(path))
+
+
+def test_a_gap_of_days_between_two_pictures_is_refused(tmp_path):
+    path = film(tmp_path / "a.mkv", shades(20), stamps=[*range(10), *range(30_000_000, 30_000_010)], bf="0")
+    with pytest.raises(ClipError, match="more than 7200 s of pictures by their times"):
+        list(decoding.decode(path))
+
+
+@pytest.mark.parametrize("rate, channels", [(1, 1), (655_350, 1), (48_000, 17)])
+def test_sound_of_another_rate_or_more_channels_than_any_recording_is_refused(rate, channels, tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.full((48_000, channels), 0.1), rate)
+    with pytest.raises(ClipError, match=rf"a\.wav: sound of {rate} Hz in {channels} channels"):
+        speech.load(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("kind", ["NIST", "SDS", "VOC", "PVF", "MAT5", "IRCAM"])
+def test_a_sound_of_a_rare_kind_is_no_wav(kind, tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.full(48_000, 0.1), 48_000, format=kind, subtype="PCM_16")
+    with pytest.raises(ClipError, match=r"a\.wav: no sound could be read"):
+        speech.load(tmp_path / "a.wav")
+
+
+def test_sound_is_bounded_while_it_is_decoded_and_costs_the_pictures_nothing(tmp_path):
+    path, sound = synthetic.clip(tmp_path / "a.mp4", "happy", 3, seconds=2.0), decoding.Sound()
+    with decoding.limits(seconds=2.5):
+        assert len(list(decoding.decode(path, sound=sound))) == 60
+        soundfile.write(tmp_path / "a.flac", np.full(48_000 * 9, 0.1), 48_000)
+        with pytest.raises(ClipError, match=r"a\.flac: more than 2 s of sound"):
+            speech.load(tmp_path / "a.flac")
+
+
+def test_an_answer_of_the_page_holds_its_limits_to_what_is_decoded(tmp_path):
+    path = film(tmp_path / "a.h264", shades(30), kind="h264", fps=0.2)
+    registry = uploads.UploadRegistry()
+    registry._count(sent=[str(path)])
+    with registry.lend(path) as clip, pytest.raises(ClipError, match="more than 120 s of pictures"):
+        list(decoding.decode(clip))
