@@ -8,6 +8,9 @@ class ClipError(ValueError):
 
     lasting = True  # False where another try may end otherwise
 
+    def __str__(self):
+        return super().__str__().encode("utf-8", "backslashreplace").decode()  # a file's name may be no UTF-8
+
     @property
     def reason(self):
         """The message without the file's name."""

@@ -41,15 +41,15 @@ def index(source):
     excluded, rows, seen = Exclusions(), [], {}
     classes = tuple(dict.fromkeys(entry["emotion"] for entry in entries))
     speakers = sorted({entry["speaker"] for entry in entries})
-    stems = [pathlib.PurePath(entry["path"]).with_suffix("").as_posix() for entry in entries]
+    stems = [_printable(pathlib.PurePath(entry["path"]).with_suffix("").as_posix()) for entry in entries]
     named = collections.Counter(stems)
     for entry, stem in zip(entries, stems):
         if reason := _unusable(root, entry, seen):
-            excluded.add(entry["path"].encode("utf-8", "backslashreplace").decode(), reason)
+            excluded.add(_printable(entry["path"]), reason)
             continue
         path, sound = root / entry["path"], root / (entry["audio"] or entry["path"])
         video = str(path) if path.suffix.lower() in VIDEO else ""
-        row = {"clip_id": stem if named[stem] == 1 else entry["path"], "path": str(path)}
+        row = {"clip_id": stem if named[stem] == 1 else _printable(entry["path"]), "path": str(path)}
         row |= {"emotion": entry["emotion"], "label": classes.index(entry["emotion"])}
         row |= dict.fromkeys(("intensity", "statement", "repetition"), 0)  # not known
         row |= {"actor": speakers.index(entry["speaker"]) + 1, "sex": "", "modality": 1 if video else 3}
@@ -84,19 +84,20 @@ def _from_csv(source):
 
 
 def _from_folders(root):
-    paths = sorted(p.relative_to(root) for p in root.rglob("*") if p.is_file() and not p.name.startswith("."))
-    entries = [{"path": p.as_posix(), "emotion": p.parts[0], "speaker": "", "audio": ""} for p in paths if p.parts[1:]]
+    paths = sorted(p.relative_to(root) for p in root.glob("*/**/*") if p.is_file() and not p.name.startswith("."))
+    entries = [{"path": p.as_posix(), "emotion": _printable(p.parts[0]), "speaker": "", "audio": ""} for p in paths]
     if not entries:
         raise ValueError(f"{root} has no subfolder with clips: one subfolder a class is needed")
     return entries
 
 
+def _printable(name):
+    """A file's name that can be printed and written: bytes that are no UTF-8 become \\xe9."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def _unusable(root, entry, seen):
     """Why an entry cannot be a row, or "". Its content is noted in `seen`."""
-    try:
-        entry["path"].encode()
-    except UnicodeEncodeError:
-        return "its name is not UTF-8: rename it"
     for name in filter(None, (entry["path"], entry["audio"])):
         path = root / name
         if path.suffix.lower() not in VIDEO + SOUND:

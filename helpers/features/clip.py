@@ -2,10 +2,11 @@
 
 import dataclasses
 import pathlib
+import traceback
 
 import numpy as np
 
-from helpers import config
+from helpers import config, runtime
 from helpers.audio import descriptors, speech
 from helpers.config import AudioConfig, VideoConfig
 from helpers.data.exclusions import ClipError, Unreadable
@@ -85,7 +86,7 @@ def read(path, preprocessing, base=None):
     """Decodes a clip once and makes the ClipFeatures of its modalities, at least one.
 
     Args:
-        path: any file PyAV or soundfile opens, of any rate, size and number of channels.
+        path: any file PyAV opens, within `decoding.Limits`.
         preprocessing, base: Preprocessing, which leaves out a modality that is None; VGG16 of `backbone.vgg16`.
     Raises ClipError: no configured modality can be used; with the reasons.
     """
@@ -115,6 +116,7 @@ def extract(paths, video, audio, threads=0, pretrained=False):
     Returns:
         (made, errors): {"video": FaceTrack, "audio": (features, times, samples, rate)}, and {modality: ClipError}. A
         track without any face is in both. Whatever goes wrong while a clip is read is its ClipError, never raised.
+    Raises AssertionError: one of the suite's own does not hold; names the clip.
     """
     made, errors = {}, {}
     sound = decoding.Sound() if len(set(paths.values())) < len(paths) else None
@@ -129,6 +131,9 @@ def extract(paths, video, audio, threads=0, pretrained=False):
                 samples, rate = speech.load(path, audio, sound)
                 made["audio"] = *(framed if pretrained else descriptors.features)(samples, rate, audio), samples, rate
         except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1].filename
+            if isinstance(error, AssertionError) and pathlib.Path(where).is_relative_to(runtime.PROJECT / "helpers"):
+                raise AssertionError(f"{path}: a fault of the suite itself: {error}") from error
             if not isinstance(error, ClipError):
                 error = Unreadable(f"{name}: {type(error).__name__}: {error}".rstrip())
             errors[stream] = error

@@ -158,6 +158,7 @@ def main(arguments=None):
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from error
     failed = 0
+    sys.stdout.reconfigure(errors="backslashreplace")  # a clip's name may be no UTF-8
     for path in chosen.clips:
         try:
             answer = predictor.predict(path)

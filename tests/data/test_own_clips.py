@@ -1,5 +1,4 @@
 import gzip
-import os
 import shutil
 
 import pytest
@@ -112,16 +111,3 @@ def test_a_packed_or_huge_csv_is_refused_before_it_is_read(mine, monkeypatch):
     monkeypatch.setattr(own_clips, "LARGEST", 10)
     with pytest.raises(ValueError, match=r"mine\.csv has \d+ bytes, and no list of clips has over 10"):
         own_clips.index(mine)
-
-
-def test_long_names_and_names_that_are_not_utf8_cost_at_most_their_clip(mine, tmp_path):
-    source = next(mine.parent.glob("zoe/*.mp4"))
-    (tmp_path / "set" / "tired").mkdir(parents=True)
-    shutil.copy(source, tmp_path / "set" / "tired" / f"{'x' * 240}.mp4")
-    shutil.copy(source, os.fsencode(tmp_path / "set" / "tired") + b"/\xff.mp4")
-    shutil.copy(next(mine.parent.glob("adam/*.mp4")), tmp_path / "set" / "tired" / "001.mp4")
-    table = own_clips.index(tmp_path / "set")
-    assert sorted(table.clip_id) == ["tired/001", f"tired/{'x' * 240}"]
-    assert "not UTF-8" in str(table.attrs["excluded"])
-    built = building.build(table, tmp_path / "cache", streams=("audio",), progress=False)
-    assert len(built) == 2 and not built.excluded
