@@ -1,17 +1,10 @@
-"""Caches and runs' folders with something wrong in them: made again, or refused by name."""
-
-import functools
-import pathlib
-import shutil
-import tempfile
+"""Single cache entries, notes and mirrors with something wrong in them: told, and nothing outside the cache is read."""
 
 import numpy as np
 
-from helpers.config import AudioConfig, SubsystemConfig, TrainConfig
+from helpers.config import AudioConfig
 from helpers.data import content, mirror
 from helpers.features import cache
-from helpers.features.feature_set import FeatureSet
-from helpers.training import cross_validation
 
 
 def spoil(rng, path):
@@ -64,40 +57,4 @@ def notes(seed, folder):
     assert {path.name for path in folder.iterdir()} == {"cache", "other", "a.zip"}
 
 
-@functools.cache
-def finished():
-    """A run of two folds: (features, its folder, its summary)."""
-    rng = np.random.default_rng(0)
-    label = np.arange(24) % 2
-    audio = (rng.normal(size=(24, 5, 3)) + 2 * label[:, None, None]).astype("float32")
-    ids = np.array([f"clip{n:02}" for n in range(24)])
-    fields = {"audio": audio, "audio_length": np.full(24, 5, "int32"), "classes": ("calm", "happy")}
-    features = FeatureSet(clip_id=ids, label=label, actor=np.arange(24) // 4, **fields)
-    folder = pathlib.Path(tempfile.mkdtemp()) / "audio"
-    return features, folder, train(features, folder).summary()
-
-
-def train(features, out):
-    settings = {"train": TrainConfig(epochs=1, batch_size=8), "progress": False}
-    settings["audio"] = SubsystemConfig(cell="none", units=4, fc_units=4)
-    return cross_validation.cross_validate(features, "audio", "random", 2, out=out, **settings)
-
-
-def run(seed, folder):
-    """A finished run with a damaged file ends as it was, or says which file is damaged; loading it likewise."""
-    rng, (features, source, summary) = np.random.default_rng(seed), finished()
-    out = folder / "audio"
-    shutil.copytree(source, out)
-    names = ["config.json", "summary.json", "fold_1/predictions.csv", "fold_2/fold.json", "fold_2/history.csv"]
-    path = out / names[rng.integers(len(names))]
-    spoil(rng, path)
-    for again in (cross_validation.load, lambda out: train(features, out)):
-        try:
-            found = again(out).summary()
-        except (ValueError, FileNotFoundError) as error:
-            assert str(out) in str(error) or "fold_" in str(error), error
-        else:
-            assert found["accuracy"] == summary["accuracy"] and found["n"] == summary["n"], path.name
-
-
-CASES = {"cache entries": entry, "notes and mirrors": notes, "runs": run}
+CASES = {"cache entries": entry, "notes and mirrors": notes}
