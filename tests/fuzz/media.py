@@ -25,9 +25,10 @@ def sources():
     shared = pathlib.Path(os.environ.get("EMOTION_SHARED_DATA", "/nowhere"))
     real = [*sorted(shared.glob("ravdess_more/Actor_*/*.mp4")), *sorted(shared.glob("ravdess/Actor_01/*.flac"))[:8]]
     real = [path for path in real if path.stat().st_size <= LARGEST]
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="fuzz-clips-"))
-    drawn = [synthetic.clip(folder / f"{fps}.mp4", "happy", 2, seconds=1.0, fps=fps) for fps in (10, 30)]
-    return [(path.suffix, path.read_bytes()) for path in [*real, *drawn]]
+    with tempfile.TemporaryDirectory(prefix="fuzz-clips-") as folder:
+        paths = [pathlib.Path(folder) / f"{fps}.mp4" for fps in (10, 30)]
+        drawn = [synthetic.clip(path, "happy", 2, seconds=1.0, fps=int(path.stem)) for path in paths]
+        return [(path.suffix, path.read_bytes()) for path in [*real, *drawn]]
 
 
 def swapped(data, suffix, kind, folder):
