@@ -10,11 +10,11 @@ import time
 class Server(http.server.ThreadingHTTPServer):
     """Files by name, with `.headers[name]`; `.faults[name]` is a list of faults, one used up by each request:
 
-    ("cut", n) closes the line after n bytes; ("status", code, headers); ("html",) answers 200 with a page;
-    ("stall", seconds) falls silent half-way, ("silent", seconds) before the answer; ("corrupt", place) flips the byte
-    there; ("shift", n) answers with the range n bytes further on; ("headers", dict) adds headers; ("endless", code,
-    headers) sends pieces without end and without a length, ("drip",) small ones and slowly; ("continue",) answers 100 without end,
-    ("head",) a head without end, byte by byte; None is no fault.
+    ("cut", n) closes the line after n bytes; ("status", code, headers); ("html",) answers 200 with a page; ("stall",
+    seconds) falls silent half-way, ("silent", seconds) before the answer; ("corrupt", place) flips the byte there;
+    ("shift", n) answers with the range n bytes further on; ("headers", dict) adds headers; ("endless", code, headers)
+    sends pieces without end and without a length, ("drip",) small ones and slowly; ("continue",) answers 100 without
+    end, ("head",) a head without end, byte by byte; None is no fault.
     """
 
     daemon_threads = True
