@@ -11,11 +11,10 @@ import io
 import pathlib
 import re
 import zipfile
-import zlib
 
 import numpy as np
 
-from helpers.data import ravdess
+from helpers.data import ravdess, zip_members
 from helpers.data.exclusions import Exclusions
 
 SIDE = 48  # px
@@ -29,6 +28,7 @@ SPLITS = ("train", "public", "private")
 _OFFICIAL = dict(zip(("training", "publictest", "privatetest"), SPLITS))
 _FOLDERS = dict(zip(("train", "validation", "test"), SPLITS))
 _PICTURES = (".jpg", ".jpeg", ".png")
+_FORMATS = ("JPEG", "PNG", "TIFF")  # Pillow would read more, and start other programs for some
 _KAGGLE = "https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge"
 _GET_FER = f"FER2013 needs a Kaggle sign-in: take fer2013.csv or train.csv from {_KAGGLE}, and give its path."
 _GET_JAFFE = "JAFFE is given on request: ask at https://zenodo.org/records/3451524, unpack it and give its folder."
@@ -101,7 +101,7 @@ def fer2013(path):
                 return _from_csv(path, archive.open(tables[0]))
             names = sorted(name for name in archive.namelist() if name.lower().endswith(_PICTURES))
             return _from_files(path, [(name, zipfile.Path(archive, name)) for name in names])
-    except (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile) as error:
+    except (*zip_members.DAMAGE[:-2], RuntimeError, gzip.BadGzipFile) as error:  # of another reason than ours
         raise ValueError(f"{path} is cut short or damaged ({error}): get it again") from error
 
 
@@ -158,7 +158,7 @@ def _gray(path):
     try:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES["image"] + 1)
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             if len(data) > MOST_BYTES["image"] or image.width * image.height > MOST_PIXELS:  # by its header
                 raise ValueError("too large")
             return np.asarray(image.convert("L"))

@@ -220,12 +220,13 @@ def main(arguments=None):
             signal.signal(getattr(signal, name), lambda *_: sys.exit())
     with tempfile.TemporaryDirectory(prefix="clips-", ignore_cleanup_errors=True) as folder:
         os.environ["GRADIO_TEMP_DIR"] = os.path.join(folder, "uploads")  # read when Gradio is imported
-        tempfile.tempdir = folder  # what an answer makes goes with it
+        before, tempfile.tempdir = tempfile.tempdir, folder  # what an answer makes goes with it
         try:
-            predictor = predict.by_name(chosen.model, chosen.fold)
+            serve(predict.by_name(chosen.model, chosen.fold), chosen.host, chosen.port)
         except (FileNotFoundError, ValueError) as error:
             raise SystemExit(str(error)) from error
-        serve(predictor, chosen.host, chosen.port)
+        finally:
+            tempfile.tempdir = before
 
 
 if __name__ == "__main__":

@@ -366,3 +366,14 @@ def test_the_real_images_load_in_seconds_from_pictures_and_from_the_csv_alike(sh
     assert seconds < 8
     assert np.array_equal(again.images, got.images) and np.array_equal(again.label, got.label)
     assert np.array_equal(again.split, got.split) and again.excluded == []
+
+
+def test_an_encrypted_archive_is_named(tmp_path):
+    with zipfile.ZipFile(tmp_path / "fer2013.zip", "w") as archive:
+        archive.writestr("fer2013.csv", "emotion,pixels,Usage\n")
+    data = bytearray((tmp_path / "fer2013.zip").read_bytes())
+    for mark, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        data[data.index(mark) + place] |= 1
+    (tmp_path / "fer2013.zip").write_bytes(data)
+    with pytest.raises(ValueError, match=r"fer2013\.zip is cut short or damaged \(.*encrypted"):
+        images.fer2013(tmp_path / "fer2013.zip")

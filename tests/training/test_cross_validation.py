@@ -571,7 +571,7 @@ SPOILT = {
     "cut in a row": (lambda path: path.write_text(path.read_text()[:-30]), "holds 23 rows instead of 24|not numbers"),
     "empty": (lambda path: path.write_bytes(b""), "No columns to parse"),
     "garbage": (lambda path: path.write_bytes(b"\xff\x00garbage" * 99), "utf-8"),
-    "another table": (lambda path: path.write_text("a,b\n1,2\n"), "lacks the columns actor"),
+    "another table": (lambda path: path.write_text("a,b\n1,2\n"), "lacks the columns clip_id"),
     "a quote": (lambda path: path.write_text(path.read_text().replace("\nclip", '\n"clip', 1)), "EOF inside string"),
     "no numbers": (lambda path: path.write_text(path.read_text().replace("0.", "x.", 1)), "not numbers"),
     "unknown class": (lambda path: path.write_text(re.sub(r",\d,\d,2,", ",7,0,2,", path.read_text(), count=1)), "7"),
