@@ -2,7 +2,7 @@
 # Notebooks 03 (small) and 06 in a stand-in for Colab's TPU runtime, which has no TensorFlow, OpenCV, dlib or
 # face_recognition: their set-up cell installs what is missing and must change nothing that is there.
 #
-#   [PYTHON=python3.13] tests/tpu_runtime.sh FOLDER     FOLDER is new; 1.5 GB, minutes, needs the internet
+#   [PYTHON=python3.13] tests/tpu_runtime.sh FOLDER     FOLDER is new; 1.7 GB, minutes, needs the internet
 set -euo pipefail
 suite=$(cd "$(dirname "$0")/.." && pwd)
 ${PYTHON:-python3.13} -m venv "$1"
