@@ -17,7 +17,7 @@ PROJECT = pathlib.Path(__file__).resolve().parent.parent
 # What Colab's runtimes may lack: import name → requirement. face-recognition asks for dlib's source, so it is
 # installed without its dependencies and dlib-bin takes dlib's place; its models ask for pkg_resources, which setuptools
 # 81 dropped.
-_SAME = ("numpy", "pandas", "matplotlib", "seaborn", "tqdm", "joblib", "librosa", "soundfile", "gdown", "requests")
+_SAME = ("numpy", "pandas", "matplotlib", "seaborn", "tqdm", "joblib", "librosa", "gdown", "requests")
 NEEDED = {name: name for name in (*_SAME, "filelock", "keras", "lazy_loader", "face_recognition_models")}
 NEEDED |= {"sklearn": "scikit-learn", "cv2": "opencv-python-headless", "av": "av", "dlib": "dlib-bin"}
 NEEDED |= {"pkg_resources": "setuptools<81", "face_recognition": "face-recognition"}

@@ -101,7 +101,7 @@ def fer2013(path):
                 return _from_csv(path, archive.open(tables[0]))
             names = sorted(name for name in archive.namelist() if name.lower().endswith(_PICTURES))
             return _from_files(path, [(name, zipfile.Path(archive, name)) for name in names])
-    except (*zip_members.DAMAGE[:-2], RuntimeError, gzip.BadGzipFile) as error:  # of another reason than ours
+    except (*zip_members.BROKEN, RuntimeError, gzip.BadGzipFile) as error:  # RuntimeError: it is encrypted
         raise ValueError(f"{path} is cut short or damaged ({error}): get it again") from error
 
 

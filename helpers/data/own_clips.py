@@ -12,8 +12,8 @@ from helpers.data.content import source_key
 from helpers.data.exclusions import Exclusions
 
 VIDEO = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv")
-LARGEST = 100 << 20  # bytes of a csv: a million rows
 SOUND = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aac", ".aiff", ".aif", ".opus")
+LARGEST = 100 << 20  # bytes of a csv: a million rows
 
 
 def index(source):

@@ -16,8 +16,8 @@ from helpers.data.download import DownloadError, NoRangeError
 TAIL = 1 << 16  # bytes of an archive's end that are asked for first: its directory, mostly
 GAP = 1 << 12  # members closer together than this many bytes come with one request
 # What zipfile raises, besides OSError without a number, where an archive is not as it should be.
-DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, NotImplementedError)
-DAMAGE += (EOFError, ValueError, OverflowError)
+BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, NotImplementedError, EOFError)
+DAMAGE = (*BROKEN, ValueError, OverflowError)
 # No part of a name may be empty or end in a dot or a space ("..", too), hold \ : or a control character, or be what
 # Windows calls a device.
 _BAD_PART = re.compile(

@@ -222,9 +222,11 @@ def main(arguments=None):
         os.environ["GRADIO_TEMP_DIR"] = os.path.join(folder, "uploads")  # read when Gradio is imported
         before, tempfile.tempdir = tempfile.tempdir, folder  # what an answer makes goes with it
         try:
-            serve(predict.by_name(chosen.model, chosen.fold), chosen.host, chosen.port)
-        except (FileNotFoundError, ValueError) as error:
-            raise SystemExit(str(error)) from error
+            try:
+                predictor = predict.by_name(chosen.model, chosen.fold)
+            except (FileNotFoundError, ValueError) as error:
+                raise SystemExit(str(error)) from error
+            serve(predictor, chosen.host, chosen.port)
         finally:
             tempfile.tempdir = before
 

@@ -75,7 +75,7 @@ def check_subsystems(required, folders, n_folds):
                 what = f"{folder} was trained with another {name} ({there}, here {here})"
                 raise ValueError(f"{what}: {why}; train the subsystem with this fusion's settings")
         for k in range(1, n_folds + 1):
-            run_folder.check_fold(folder / f"fold_{k}", stored)
+            run_folder.predictions(folder / f"fold_{k}", stored)
 
 
 def check_room(out, parameters, n_folds, workers):

@@ -159,8 +159,6 @@ def load(out):
         out / "summary.json", {"folds": int, "n": int}, "run the same again, which makes it anew"
     )
     about = {"parameters": summary.get("parameters"), "trained_on": summary.get("trained_on", "")}
-    for k in range(1, summary["folds"] + 1):
-        run_folder.check_fold(out / f"fold_{k}", settings)
     result = _collect(out, summary["folds"], settings, **about)
     if len(result.predictions) != summary["n"]:
         both = f"predictions of {len(result.predictions)} clips, and its summary.json says {summary['n']}"
@@ -189,7 +187,7 @@ def _claim(out, settings):
 def _run_folds(features, settings, parts, out, subsystems, progress, workers):
     todo = [k for k in range(1, len(parts) + 1) if not (out / f"fold_{k}" / "predictions.csv").is_file()]
     for k in set(range(1, len(parts) + 1)) - set(todo):
-        run_folder.check_fold(out / f"fold_{k}", settings, len(parts[k - 1][1]))
+        run_folder.predictions(out / f"fold_{k}", settings, len(parts[k - 1][1]))
     if not todo:
         return
     from tqdm.auto import tqdm

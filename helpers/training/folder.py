@@ -29,27 +29,20 @@ def held(out):
         raise BlockingIOError(f"{holder} trains in {out}: wait for its end, or name another folder as `out`") from None
 
 
-def check_fold(folder, settings, clips=None):
-    """Raises ValueError where a finished fold is of another configuration than `settings`, or is damaged.
+def predictions(folder, settings, clips=None):
+    """A finished fold's predictions: DataFrame as in CVResult.
 
-    `clips` is the number of its predictions, where the fold of an earlier version does not say it.
+    `clips` is their number, where the fold of an earlier version does not say it; None takes any.
+    Raises ValueError: the fold is of another configuration than `settings`, or damaged; says where.
     """
+    import pandas as pd
+
     if (folder / "fold.json").is_file():
-        kinds = {"clips": int, "config": dict}
-        about = config.read_json(
-            folder / "fold.json", kinds, _AGAIN, lambda c: c | {"config": config.completed(c["config"])}
-        )
+        about = config.read_json(folder / "fold.json", {"clips": int, "config": dict}, _AGAIN, _completed)
         clips = about["clips"]
         for name, value in about["config"].items():
             if name in settings and settings[name] != value:
                 raise ValueError(f"{folder.name} was trained with another {name} ({value}): {_AGAIN} ({folder})")
-    predictions(folder, settings, clips)
-
-
-def predictions(folder, settings, clips=None):
-    """A fold's predictions: DataFrame as in CVResult; ValueError where the file is damaged or has not `clips` rows."""
-    import pandas as pd
-
     classes = settings["classes"]
     names = ["actor", "label", "prediction", "fold", *(f"p_{name}" for name in classes)]
     with _named(folder / "predictions.csv") as path:
@@ -68,6 +61,10 @@ def predictions(folder, settings, clips=None):
             if not table[name].isin(range(len(classes))).all():
                 raise ValueError(f"has a {name} of {table[name].max()}, of {len(classes)} classes")
     return table
+
+
+def _completed(about):
+    return about | {"config": config.completed(about["config"])}
 
 
 def history(folder, settings):
