@@ -1,11 +1,12 @@
 """What does the thesis' audio subsystem reach on the real recordings? Prints one JSON line, the summary so far.
 
     python benchmarks/audio_real.py RAVDESS_FOLDER [--protocol luna2022] [--folds 10] [--max-folds 2] [--workers 2]
-                                    [--tuned] [--epochs 60] [--result docs/results]
+                                    [--tuned] [--epochs 60] [--action-units ACTION_UNITS.csv] [--result docs/results]
 
 Resumable: the same command goes on with the next fold. On a CPU, KERAS_BACKEND=jax is the faster backend. What the
 thesis leaves open (epochs, learning rate, dropout, tempo perturbation) has this suite's defaults; `--tuned` takes what
-was chosen on the training part of the first random fold: see OPEN.
+was chosen on the training part of the first random fold: see OPEN. With `--action-units` it is the thesis' fusion of
+that subsystem and of a fully connected layer over each clip's mean action units, trained end-to-end.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import sys
 from tables import keep
 
 from helpers import config, runtime
+from helpers.beyond import action_units
 from helpers.config import SubsystemConfig, TrainConfig
 from helpers.data import ravdess
 from helpers.features import building
@@ -23,23 +25,31 @@ from helpers.training import cross_validation
 # 3 × 256 GRU, soft attention, batch normalisation, Adam, batch 64 are the defaults, and the thesis'.
 OPEN = {"epochs": 50, "learning_rate": 2e-3, "schedule": "cosine", "tempo_perturbation": 0.2}
 ARCHITECTURE = {"rnn_dropout": 0.3}
+FACE = SubsystemConfig.video(cell="none")  # the action units are one step, whose attention weight is 1
 
 
 def main():
-    options = arguments(argparse.ArgumentParser(description=__doc__.splitlines()[0]))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--action-units", help="table of each clip's mean action units: train the fusion with them")
+    options = arguments(parser)
+    features, model = recordings(options.root), "audio"
+    if options.action_units:
+        table = ravdess.index(options.root).set_index("clip_id").loc[features.clip_id].reset_index()
+        features, model = action_units.as_video(features, action_units.read(options.action_units, table)), "fusion"
+    name = f"{model}-{'tuned' if options.tuned else 'plain'}-{options.protocol}"
     result = cross_validation.cross_validate(
-        recordings(options.root),
-        "audio",
+        features,
+        model,
         options.protocol,
         options.folds,
         options.max_folds,
-        options.out or runtime.workspace() / "runs" / f"audio_real{'-tuned' * options.tuned}" / options.protocol,
+        options.out or runtime.workspace() / "runs" / "audio_real" / name,
         training(options),
+        video=FACE,
         audio=SubsystemConfig.audio(**ARCHITECTURE if options.tuned else {}),
         workers=options.workers,
     )
     about = {"config": config.read(result.out / "config.json"), "command": command()}
-    name = f"audio-{'tuned' if options.tuned else 'plain'}-{options.protocol}"
     keep(options.result and pathlib.Path(options.result), name, result, **about)
 
 
@@ -70,7 +80,8 @@ def recordings(root):
 
 def command():
     """What was called; the data's own folder is left out of it."""
-    words = ["ROOT" if n == 1 else word for n, word in enumerate(sys.argv) if n]
+    called = {1: "ROOT", **{n: "ACTION_UNITS.csv" for n, word in enumerate(sys.argv) if word.endswith(".csv")}}
+    words = [called.get(n, word) for n, word in enumerate(sys.argv) if n]
     script = pathlib.Path(sys.argv[0]).name
     return f"KERAS_BACKEND={runtime.choose_backend()} python benchmarks/{script} " + " ".join(words)
 

@@ -82,7 +82,7 @@ def joint(options):
 
 def thesis(options):
     """The thesis' audio network as `benchmarks/audio_real.py --tuned` has trained it: list of CVResult."""
-    folder = runtime.workspace() / "runs" / "audio_real-tuned" / options.protocol
+    folder = runtime.workspace() / "runs" / "audio_real" / f"audio-tuned-{options.protocol}"
     return [cross_validation.load(folder)] if options.thesis else []
 
 
