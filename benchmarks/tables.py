@@ -14,18 +14,18 @@ import math
 import re
 
 import numpy as np
-import pandas as pd
 
 from helpers.beyond import recipe
+from helpers.beyond.recipe import predictions
 from helpers.evaluation import significance
 from helpers.runtime import PROJECT
 
 RESULTS = PROJECT / "docs" / "results"
 PROTOCOLS = {"random": "random folds", "luna2022": "`luna2022`"}
 # {heading: {row of recipe.HEADLINE: members}}.
-ROWS = {"Here, one model": dict.fromkeys(list(recipe.HEADLINE)[:8], 1)}
-ROWS["Here, ensembles with equal weights"] = dict(zip(list(recipe.HEADLINE)[8:11], (3, 2, 3)))
-ROWS["Here, with clips of the test speaker"] = dict.fromkeys(list(recipe.HEADLINE)[11:], 1)
+ROWS = {"Here, one model": dict.fromkeys(list(recipe.HEADLINE)[:9], 1)}
+ROWS["Here, ensembles with equal weights"] = dict(zip(list(recipe.HEADLINE)[9:12], (3, 2, 3)))
+ROWS["Here, with clips of the test speaker"] = dict.fromkeys(list(recipe.HEADLINE)[12:], 1)
 THESIS = {"video: VGG16, GRU, attention": "78.19", "audio: MFCC, three GRUs, attention": "76.52"}
 THESIS |= {"fusion of the two": "91.25"}
 LITERATURE = (  # row, random folds, luna2022 or other speaker-independent folds: accuracy unless UAR is named
@@ -97,13 +97,6 @@ def keep(folder, name, result, **about):
 
 def probabilities(predictions):
     return [name for name in predictions if name.startswith("p_")]
-
-
-@functools.cache
-def predictions(name):
-    """The out-of-fold predictions of a file, by clip; None where they are not kept."""
-    path = RESULTS / "predictions" / f"{name}.csv.gz"
-    return pd.read_csv(path).sort_values("clip_id", ignore_index=True) if path.is_file() else None
 
 
 def per_cent(values, digits=1):
