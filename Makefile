@@ -36,9 +36,11 @@ $(VENV)/.done: requirements.lock pyproject.toml
 	@touch $@
 
 demo: setup
-	$(BIN)/python -m helpers.notebooks run --out runs/$(RUN)/notebooks $(DATA) $(VALUES) notebooks/0[1-5]_*.ipynb
-	@echo "the audio subsystem on RAVDESS, real people: 5 folds by clip, 5 by actor"
-	@KERAS_BACKEND=jax $(BIN)/python benchmarks/demo_real.py > /dev/null
+	@echo "notebooks 01 to 05 on $(DATASET) clips; beside them the audio subsystem on RAVDESS, real people: 5 folds by clip, 5 by actor"
+	@mkdir -p runs && trap 'kill $$real 2> /dev/null' EXIT INT TERM; \
+	KERAS_BACKEND=jax $(BIN)/python benchmarks/demo_real.py > runs/demo-real.log 2>&1 & real=$$!; \
+	$(BIN)/python -m helpers.notebooks run --out runs/$(RUN)/notebooks $(DATA) $(VALUES) notebooks/0[1-5]_*.ipynb && \
+	{ wait $$real || { tail -n 20 runs/demo-real.log; exit 1; }; }
 	@$(BIN)/python -m helpers.evaluation runs/$(RUN) runs/demo-real
 
 # A page on this machine for one's own clips; MODEL is a run's folder or an exported file, else the pretrained model.
