@@ -318,16 +318,19 @@ class RemoteFile(io.RawIOBase):
         while not concurrent.futures.wait([future], 0.2).done:
             self._check_stop()
             if time.monotonic() > until:
-                raise self._error(f"the server sent nothing whole in {ANSWER} s")
+                raise self._error(f"the server sent nothing whole in {ANSWER} s: run the same again later")
         self.waiting = False
         return future.result()
 
     def _answer(self, span):
         """The response to a request for a span of bytes, after redirects."""
-        first = urllib.parse.urlsplit(self.url)
-        url, headers = self.url, {"Range": span}
+        url, location, headers = self.url, "", {"Range": span}
         for _ in range(5):
-            to = urllib.parse.urlsplit(url)
+            try:
+                url = urllib.parse.urljoin(url, location)
+                first, to = map(urllib.parse.urlsplit, (self.url, url))
+            except ValueError as error:
+                raise self._error(f"the address leads to {location[:200]!r}, which is none ({error})") from error
             if to.netloc != first.netloc or to.scheme not in {"https", first.scheme}:
                 to = f"{to.scheme}://{to.netloc}{to.path}"
                 raise self._error(f"the address leads to {to}, which the manifest does not name; not followed")
@@ -335,14 +338,14 @@ class RemoteFile(io.RawIOBase):
             response = self._wait_for(self.session.get, url, headers=headers, **options)
             if not response.is_redirect:
                 return response
-            url = urllib.parse.urljoin(url, response.headers["Location"])
+            location = response.headers["Location"]
             response.close()
         raise self._error(f"redirected in circles; last to {url}")
 
     def _compare(self, size, response):
         """Checks size and ETag against what is known; starts anew where the file is another one than before."""
         if None not in (size, self.expected) and size != self.expected:
-            raise self._error(f"the server has {size:,} bytes, the manifest says {self.expected:,}: it is another file")
+            raise self._error(f"the server has {size:,} bytes, the manifest says {self.expected:,}. Is its row right?")
         if self.expected is None and (size or 0) > LARGEST:
             raise self._error(f"the server has {size:,} bytes, and no more than {LARGEST:,} are fetched unannounced")
         about = {"url": self.url, "size": size, "tag": response.headers.get("ETag", "")}

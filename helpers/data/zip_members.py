@@ -3,6 +3,7 @@
 import fnmatch
 import itertools
 import lzma
+import os
 import pathlib
 import re
 import shutil
@@ -18,10 +19,11 @@ GAP = 1 << 12  # members closer together than this many bytes come with one requ
 # What zipfile raises, besides OSError without a number, where an archive is not as it should be.
 BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, NotImplementedError, EOFError)
 DAMAGE = (*BROKEN, ValueError, OverflowError)
-# No part of a name may be empty or end in a dot or a space ("..", too), hold \ : or a control character, or be what
-# Windows calls a device.
+# No part of a name may be empty or end in a dot or a space ("..", too), hold \ : or a control character, be what
+# Windows calls a device, or be the folder of a download's parts.
 _BAD_PART = re.compile(
-    r"|.*[. ]|.*[\\:\x00-\x1f\x7f].*|(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.I | re.S
+    r"|.*[. ]|.*[\\:\x00-\x1f\x7f].*|(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?|\..*\.partial",
+    re.I | re.S,
 )
 
 
@@ -50,7 +52,7 @@ def fetch_members(remote, dest, pattern="*", check=lambda path: None, expect=lam
             remote.whole(check)
         except DAMAGE as error:
             if damage:
-                raise DownloadError(f"{remote.name}: {error}; twice the same: damaged on the server") from error
+                raise DownloadError(f"{remote.name}: {error}; twice the same: damaged there; tell its owner") from error
             damage = error
             remote.partial.clear()  # perhaps the connection did it: what was unpacked stays, the rest comes once more
         finally:
@@ -91,12 +93,15 @@ def _fetch(remote, dest, pattern, expect):
 def safe_path(dest, name, source):
     """The path below a folder for a name in an archive or manifest (`source`).
 
-    Raises DownloadError: it would lie outside, by itself or through a link, or Windows could not write it.
+    Raises DownloadError: it would lie outside, by itself or through a link; Windows could not write it; it is too long.
     """
     dest, parts = pathlib.Path(dest), name.removesuffix("/").split("/")
     path = dest.joinpath(*parts)
-    if any(map(_BAD_PART.fullmatch, parts)) or not path.resolve().is_relative_to(dest.resolve()):
-        raise DownloadError(f"{source}: {name!r} would land outside {dest}, or nowhere on Windows; nothing was written")
+    # A part may have 255 bytes, and a temporary file's name is longer than the file's.
+    long = any(len(os.fsencode(part)) > most for most, *each in ((1000, name), (200, *parts)) for part in each)
+    if long or any(map(_BAD_PART.fullmatch, parts)) or not path.resolve().is_relative_to(dest.resolve()):
+        fault = f"{name[:200]!r} would land outside {dest}, or is no name for a file on every system"
+        raise DownloadError(f"{source}: {fault}; nothing was written")
     return path
 
 
@@ -129,15 +134,18 @@ def _is_whole(path, info):
 def extract(archive, info, dest):
     """Unpacks a member whole or not at all; zipfile checks its CRC-32. Returns its path.
 
-    Raises one of DAMAGE, OSError: it is damaged, or encrypted; it cannot be written.
+    Raises one of DAMAGE, DownloadError, OSError: it is damaged, or encrypted; its place is taken; it cannot be written.
     """
     if info.flag_bits & 1:
         raise zipfile.BadZipFile(f"{info.filename!r} is encrypted")
     path = safe_path(dest, info.filename, archive.filename or "archive")
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with archive.open(info) as member, runtime.replacing(path) as file:
             shutil.copyfileobj(member, file, 1 << 20)
+    except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:  # as of members "a" and "a/b"
+        taken = f"for {info.filename!r} a file and a folder would have one name below {dest}; choose another folder"
+        raise DownloadError(f"{archive.filename or 'archive'}: {taken}, or ask who made the archive") from error
     except OSError as error:
         if error.errno is None:  # bz2's word for damage
             raise zipfile.BadZipFile(f"{info.filename!r}: {error}") from error

@@ -105,6 +105,7 @@ def test_a_file_that_changed_on_the_server_is_not_patched_together(server, tmp_p
             r"leads to http://elsewhere\.invalid/x, which the manifest",
         ),
         (("status", 302, {"Location": "file:///etc/passwd"}), r"leads to file:///etc/passwd"),
+        (("status", 302, {"Location": "http://["}), r"a\.bin: the address leads to 'http://\[', which is none"),
     ],
     ids=str,
 )

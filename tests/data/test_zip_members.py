@@ -117,11 +117,15 @@ BAD_NAMES += [
     "a\x1b.mp4",
     "dot./x.mp4",
     "space /x",
+    "x" * 201 + ".mp4",
+    "Ä" * 101 + ".mp4",
+    "x/" * 500 + "a.mp4",
+    ".a.zip.partial/lock",
 ]
 
 
 @pytest.mark.parametrize("ranges", [True, False], ids=["range", "whole"])
-@pytest.mark.parametrize("name", BAD_NAMES)
+@pytest.mark.parametrize("name", BAD_NAMES, ids=lambda name: name[:20])
 def test_no_member_escapes_its_folder(name, ranges, server, tmp_path):
     server.files["a.zip"], server.ranges = archive({"good.mp4": b"1", name: b"2"}), ranges
     folder = tmp_path / "in" / "here"
@@ -140,6 +144,14 @@ def test_a_member_whose_name_begins_with_two_slashes_overwrites_nothing(start, r
     with pytest.raises(DownloadError, match="would land outside"):
         members(server, tmp_path / "in", "*")
     assert precious.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("names", [["a.mp4", "a.mp4/b.mp4"], ["a.mp4/b.mp4", "a.mp4"], ["a.mp4", "a.mp4/b/c.mp4"]])
+def test_a_file_and_a_folder_of_one_name_are_reported(names, server, tmp_path):
+    server.files["a.zip"] = archive({name: name.encode() for name in names})
+    with pytest.raises(DownloadError, match=rf"a\.zip: for '{names[1]}' a file and a folder would have one name"):
+        members(server, tmp_path, "*")
+    assert [path.read_text() for path in tmp_path.rglob("*.mp4") if path.is_file()] == names[:1]
 
 
 @pytest.mark.parametrize("name", ["link/x.mp4", "x.mp4"])
