@@ -5,9 +5,11 @@ JAFFE: Lyons, Kamachi & Gyoba 1998 (doi:10.5281/zenodo.3451524), 213 gray images
 Both have seven emotions. Neither has RAVDESS' "calm".
 """
 
+import csv
 import dataclasses
 import gzip
 import io
+import itertools
 import pathlib
 import re
 import zipfile
@@ -20,6 +22,7 @@ from helpers.data.exclusions import Exclusions
 SIDE = 48  # px
 MOST_PIXELS = 1 << 24  # of one image
 MOST_BYTES = {"image": 1 << 26, "csv": 1 << 29}  # FER2013's csv has 301 MB
+MOST_LINES, LONGEST = 100_000, 100_000  # of the csv: lines, and characters of one
 # FER2013's names in the order of its codes, 0 to 6, and JAFFE's; each with this project's.
 FER_NAMES = {"angry": "angry", "disgust": "disgust", "fear": "fearful", "happy": "happy", "sad": "sad"}
 FER_NAMES |= {"surprise": "surprised", "neutral": "neutral"}
@@ -94,14 +97,16 @@ def fer2013(path):
     try:
         if not zipfile.is_zipfile(path):
             with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-                return _from_csv(path, file)
+                return _image_set(path, _rows(path, file), _parse)
         with zipfile.ZipFile(path) as archive:
             tables = [name for name in archive.namelist() if name.endswith(".csv")]
             if tables:
-                return _from_csv(path, archive.open(tables[0]))
+                return _image_set(path, _rows(path, archive.open(tables[0])), _parse)
             names = sorted(name for name in archive.namelist() if name.lower().endswith(_PICTURES))
             return _from_files(path, [(name, zipfile.Path(archive, name)) for name in names])
-    except (*zip_members.BROKEN, RuntimeError, gzip.BadGzipFile) as error:  # RuntimeError: it is encrypted
+    except (*zip_members.BROKEN, RuntimeError, OSError) as error:  # RuntimeError: it is encrypted
+        if getattr(error, "errno", None):  # of the disk; gzip's and bz2's words for damage have none
+            raise
         raise ValueError(f"{path} is cut short or damaged ({error}): get it again") from error
 
 
@@ -166,34 +171,51 @@ def _gray(path):
         raise ValueError("not readable as an image") from error
 
 
-def _from_csv(path, file):
-    import pandas as pd
-
-    data = file.read(MOST_BYTES["csv"] + 1)
-    if len(data) > MOST_BYTES["csv"]:
-        raise ValueError(f"{path} has more than {MOST_BYTES['csv'] / 1e6:.0f} MB unpacked: FER2013 has 301")
-    options = {"dtype": str, "skipinitialspace": True, "keep_default_na": False, "encoding": "utf-8-sig"}
+def _rows(path, file):
+    """Yields (its name, {column: value}) for each row of FER2013's csv, of which no more than one is held."""
+    text, count = io.TextIOWrapper(file, "utf-8-sig", newline=""), 0
     try:
-        table = pd.read_csv(io.BytesIO(data), **options).fillna("")
-        table.columns = [str(name).strip().lower() for name in table.columns]
-        if not {"emotion", "pixels"} <= set(table.columns):
-            raise ValueError(f"its columns are {', '.join(table.columns)[:200]}")
-    except ValueError as error:  # pandas' own are ValueErrors too
+        table = csv.reader(_lines(text), skipinitialspace=True)
+        columns = [name.strip().lower() for name in next(table, ())]
+        if not columns.count("emotion") == columns.count("pixels") == 1:
+            raise ValueError(f"its columns are {', '.join(columns)[:200]}")
+        for values in filter(None, table):
+            if len(values) > len(columns):
+                raise ValueError(f"line {table.line_num} has {len(values)} values for {len(columns)} columns")
+            count += 1
+            blank = {"usage": "Training"} | dict.fromkeys(columns, "")
+            yield f"{path.name} row {count}", blank | dict(zip(columns, values))
+    except (csv.Error, ValueError) as error:
         needed = f"{path} is not FER2013: the columns emotion and pixels are needed, and numbers in them ({error})."
         raise ValueError(f"{needed} {_GET_FER}") from error
-    rows = table.assign(usage=table.get("usage", "Training")).itertuples()
-    return _image_set(path, ((f"{path.name} row {row.Index + 1}", row) for row in rows), _parse)
+    finally:
+        text.close()
+
+
+def _lines(text):
+    total = 0
+    for number in itertools.count(1):
+        line = text.readline(LONGEST + 1)
+        total += len(line)
+        if len(line) > LONGEST:
+            raise ValueError(f"line {number} has more than {LONGEST:,} characters, and FER2013's have 9,000")
+        if number > MOST_LINES or total > MOST_BYTES["csv"]:
+            most = f"more than {MOST_BYTES['csv'] / 1e6:.0f} MB unpacked or {MOST_LINES:,} lines"
+            raise ValueError(f"it has {most}, and FER2013 has 301 and 35,888")
+        if not line:
+            return
+        yield line
 
 
 def _parse(name, row):
-    code, split = row.emotion.strip(), _OFFICIAL.get(row.usage.strip().lower())
+    code, split = row["emotion"].strip(), _OFFICIAL.get(row["usage"].strip().lower())
     if code not in tuple("0123456"):
-        raise ValueError(f"unknown emotion code {code!r}")
+        raise ValueError(f"unknown emotion code {code[:40]!r}")
     if split is None:
-        raise ValueError(f"unknown Usage {row.usage!r}")
+        raise ValueError(f"unknown Usage {row['usage'][:40]!r}")
     values = None
-    if re.fullmatch(r"[\d ]*\d *", row.pixels, re.ASCII):
-        values = np.fromstring(row.pixels, dtype=np.int64, sep=" ")
+    if re.fullmatch(r"[\d ]*\d *", row["pixels"], re.ASCII):
+        values = np.fromstring(row["pixels"], dtype=np.int64, sep=" ")
     if values is None or values.max() > 255:
         raise ValueError("pixels that are not whole numbers 0 to 255")
     if len(values) != SIDE**2:

@@ -221,9 +221,16 @@ def test_where_nothing_is_the_error_says_where_to_get_it(tmp_path):
         (bytes(range(256)), "is not FER2013"),
         (b"emotion,pixels,Usage\n", "no usable image"),
         (b"emotion,pixels\n3,1 2 3\n", r"no usable image.*3 pixels instead of 2304: f.csv row 1"),
-        (b"emotion,pixels\n3,1,2,3\n4,1,2,3,4,5\n", "is not FER2013.*line 3"),
+        (b"emotion,pixels\n3,1,2,3\n4,1,2,3,4,5\n", "is not FER2013.*line 2 has 4 values for 2 columns"),
+        (b"emotion,pixels,Emotion\n3,1,4\n", "is not FER2013.*its columns are emotion, pixels, emotion"),
+        (b"emotion,pixels\n3,1\n\xff,1\n", "is not FER2013.*can't decode byte"),
+        (b"emotion,pixels\n" + b"3,\n" * 100_000, r"f\.csv is not FER2013.*more than 537 MB unpacked or 100,000 lines"),
+        (b"emotion,pixels" + b",a" * 50_000 + b"\n", r"f\.csv is not FER2013.*line 1 has more than 100,000 char"),
+        (b"emotion,pixels\n3," + b"1 " * 50_000 + b"\n", r"f\.csv is not FER2013.*line 2 has more than 100,000 char"),
+        (b'emotion,pixels\n3,"' + b"1 1\n" * 50_000, r"f\.csv is not FER2013.*field larger than field limit"),
     ],
-    ids=["empty", "other columns", "no labels", "bytes", "header alone", "small", "more values than columns"],
+    ids=["empty", "other columns", "no labels", "bytes", "header alone", "small", "more values than columns"]
+    + ["a column twice", "no UTF-8", "rows", "columns", "a long line", "a long field"],
 )
 def test_a_file_that_is_not_fer2013_says_what_it_is(tmp_path, content, words):
     (tmp_path / "f.csv").write_bytes(content)
@@ -233,7 +240,10 @@ def test_a_file_that_is_not_fer2013_says_what_it_is(tmp_path, content, words):
 
 @pytest.mark.parametrize(
     "content",
-    [gzip.compress(b"emotion,pixels\n" + random.Random(0).randbytes(9000))[:5000], b"\x1f\x8bno gzip at all"],
+    [
+        gzip.compress(b"emotion,pixels\n" + random.Random(0).randbytes(9000).hex().encode())[:5000],
+        b"\x1f\x8bno gzip at all",
+    ],
     ids=["half a gzip", "no gzip"],
 )
 def test_a_damaged_archive_is_to_be_got_again(tmp_path, content):
@@ -366,6 +376,17 @@ def test_the_real_images_load_in_seconds_from_pictures_and_from_the_csv_alike(sh
     assert seconds < 8
     assert np.array_equal(again.images, got.images) and np.array_equal(again.label, got.label)
     assert np.array_equal(again.split, got.split) and again.excluded == []
+
+
+@pytest.mark.parametrize("way", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_member_of_an_archive_is_named_however_it_is_packed(way, seven, tmp_path):
+    with zipfile.ZipFile(tmp_path / "fer2013.zip", "w", way) as archive:
+        archive.write(seven[0], "fer2013.csv")
+    data = bytearray((tmp_path / "fer2013.zip").read_bytes())
+    data[100:2000] = bytes(1900)
+    (tmp_path / "fer2013.zip").write_bytes(data)
+    with pytest.raises(ValueError, match=r"fer2013\.zip is cut short or damaged \(.*get it again"):
+        images.fer2013(tmp_path / "fer2013.zip")
 
 
 def test_an_encrypted_archive_is_named(tmp_path):
