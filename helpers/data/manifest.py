@@ -53,14 +53,16 @@ def read(path=None):
 
 
 def _rows(path, table):
-    rows, names = [], set()
+    rows, names, last = [], set(), 1
     if lacking := [column for column in COLUMNS if column not in (table.fieldnames or ())]:
         raise ValueError(f"{path}: no column {', '.join(lacking)}; a manifest has {', '.join(COLUMNS)}")
     for values in table:
-        where = f"{path}, line {table.line_num}"
+        where, begin, last = f"{path}, line {table.line_num}", last + 1, table.line_num
+        if re.search(r"[\r\n]", "".join(map(str, values.values()))):
+            raise ValueError(f"{path}, lines {begin} to {last}: a quote joins them to one row; close it in its line")
         row = Row(*((values[column] or "").strip() for column in COLUMNS))
-        if not re.fullmatch(r"\d*", row.bytes, re.ASCII):
-            raise ValueError(f"{where}: bytes is {row.bytes!r}; a whole number, or empty")
+        if not re.fullmatch(r"\d{0,15}", row.bytes, re.ASCII):
+            raise ValueError(f"{where}: bytes is {row.bytes[:40]!r}; a whole number of at most 15 digits, or empty")
         if not re.fullmatch(r"([0-9a-f]{32})?", row.md5, re.IGNORECASE):
             raise ValueError(f"{where}: md5 is {row.md5!r}; 32 hex digits, or empty")
         try:

@@ -6,6 +6,7 @@ Other corpora, such as AFEW (which needs a signed licence), are read the same wa
 import collections
 import os
 import pathlib
+import re
 
 from helpers.data import ravdess
 from helpers.data.content import source_key
@@ -69,7 +70,11 @@ def _from_csv(source):
         table = pd.read_csv(source, **options).fillna("")
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
         raise ValueError(f"{source} is no csv of path,emotion,speaker: {error}") from error
-    table = table.rename(columns=lambda name: str(name).strip().lower()).apply(lambda column: column.str.strip())
+    table = table.rename(columns=lambda name: str(name).strip().lower())
+    names = [re.sub(r"\.\d+$", "", name) for name in table]  # pandas calls a second "path" "path.1"
+    if twice := [name for name in ("path", "emotion", "speaker", "audio") if names.count(name) > 1]:
+        raise ValueError(f"{source}: more than one column {' and '.join(twice)} (in any case); leave one of each")
+    table = table.apply(lambda column: column.str.strip())
     if lacking := [name for name in ("path", "emotion") if name not in table]:
         columns = f"{' and '.join(lacking)}; found: {', '.join(table.columns)}"
         raise ValueError(f"{source}: no column {columns}. Needed: path,emotion,speaker")

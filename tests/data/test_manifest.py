@@ -127,7 +127,19 @@ def test_a_row_without_address_says_where_to_ask(tmp_path):
     [
         ("dataset,file,url,bytes,licence", "x,a,http://h/a,1,free", "no column md5"),
         (",".join(manifest.COLUMNS), "x,a,http://h/a,many,,free", "line 2: bytes is 'many'"),
+        (",".join(manifest.COLUMNS), "x,a,http://h/a," + "1" * 5000 + ",,free", r"bad\.csv, line 2: bytes is '1{40}';"),
+        (",".join(manifest.COLUMNS), "x,a,http://h/a," + "1" * 16 + ",,free", r"bad\.csv, line 2: bytes is '1{16}';"),
         (",".join(manifest.COLUMNS), "x,a,http://h/a,1,beef,free", "line 2: md5 is 'beef'"),
+        (
+            ",".join(manifest.COLUMNS),
+            'x,a,,1,,free\n"x,b,,1,,free\nx,c,,1,,free\nx",d,,1,,free',
+            r"bad\.csv, lines 3 to 5: a quote joins them",
+        ),
+        (
+            ",".join(manifest.COLUMNS),
+            'x,a,http://h/a,1,,"free\rx,b,,1,,"',
+            r"bad\.csv, lines 2 to 3: a quote joins them",
+        ),
         (",".join(manifest.COLUMNS), "x,../a,http://h/a,1,,free", "line 2: file is '../a'"),
         (",".join(manifest.COLUMNS), "x,/a,http://h/a,1,,free", "line 2: file is '/a'"),
         (",".join(manifest.COLUMNS), "x,//a,http://h/a,1,,free", "line 2: file is '//a'"),
@@ -139,6 +151,7 @@ def test_a_row_without_address_says_where_to_ask(tmp_path):
             "line 3: file 'A' is named a sec",
         ),
     ],
+    ids=lambda text: text[:60],
 )
 def test_a_manifest_that_cannot_be_read_says_where(header, line, words, tmp_path):
     (tmp_path / "bad.csv").write_text(f"{header}\n{line}\n")

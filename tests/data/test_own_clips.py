@@ -79,6 +79,12 @@ def test_sound_may_lie_in_a_file_of_its_own_and_may_be_all_there_is(mine, tmp_pa
         ("path,emotion\na.mp4,\n", "row 1: emotion is empty"),
         ("path,emotion\na.mp4,sad\na.mp4,sad\n", "row 2: its path stands in an earlier row already"),
         ("", "is no csv of path,emotion,speaker"),
+        ("path,Path,emotion\na.mp4,a.mp4,sad\n", r"mine\.csv: more than one column path \(in any case\)"),
+        ("path,emotion, Emotion \na.mp4,happy,sad\n", r"mine\.csv: more than one column emotion"),
+        (
+            "path,emotion,speaker,SPEAKER,path\na.mp4,sad,a,b,b.mp4\n",
+            r"mine\.csv: more than one column path and speaker",
+        ),
         ("path,emotion\nno.mp4,sad\n", r"(?s)no usable clip in .*no such file: no.mp4"),
     ],
 )
