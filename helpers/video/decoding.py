@@ -179,6 +179,11 @@ def _decode(container, video, audio, sound, threads, name):
             if video:
                 _check_size(video, bounds, name)
             continue  # a damaged packet costs its own frames; too many of them count as cut short
+        except av.ArgumentError as error:  # VP8 and VP9 in mid-stream do not tell the size
+            if packet.stream is video:
+                most = f"{bounds.pixels / 1e6:.1f} million pixels"
+                raise ClipError(f"{name}: a picture is larger than {most}, or damaged; make it smaller") from error
+            raise
         for frame in frames:
             if packet.stream is audio:
                 sound.add(frame)

@@ -167,6 +167,67 @@ def test_pictures_that_grow_in_mid_stream_are_refused_before_they_are_decoded(tm
         list(decoding.decode(tmp_path / "a.h264"))
 
 
+def joined(path, parts):
+    """Writes the pictures of several files as one stream, as they are packed."""
+    with av.open(str(path), "w") as out:
+        stream, number = None, 0
+        for part in parts:
+            with av.open(str(part)) as given:
+                stream = stream or out.add_stream_from_template(given.streams.video[0])
+                for packet in given.demux(given.streams.video[0]):
+                    if packet.size:
+                        packet.pts = packet.dts = round(number / 30 / packet.time_base)
+                        packet.stream, number = stream, number + 1
+                        out.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("codec, kind", [("libvpx-vp9", "webm"), ("libvpx", "webm")])
+def test_a_size_that_grows_in_mid_stream_is_followed_or_named(codec, kind, tmp_path):
+    options = {"deadline": "realtime", "lag-in-frames": "0"}
+    parts = [film(tmp_path / f"{n}.{kind}", shades(5, n, n), codec, **options) for n in (64, 640)]
+    path = joined(tmp_path / f"a.{kind}", parts)
+    sizes = [picture.gray.shape for picture in decoding.decode(path)]
+    assert sizes == [(64, 64)] * 5 + [(640, 640)] * 5
+    with (
+        decoding.limits(pixels=100_000),
+        pytest.raises(ClipError, match=rf"a\.{kind}: a picture is larger than 0\.1 million"),
+    ):
+        list(decoding.decode(path))
+
+
+@pytest.mark.parametrize(
+    "codec, name, told", [("flac", "a.flac", True), ("libmp3lame", "a.mp3", True), ("libopus", "a.ogg", False)]
+)
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_a_sound_cut_short_is_told_where_the_file_says_how_long_it_was(share, codec, name, told, tmp_path):
+    """An .ogg says so only at its end: what is there of it is taken."""
+    path = voice(tmp_path / name, codec=codec, seconds=4.0)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    if told:
+        with pytest.raises(ClipError, match=rf"{name}: cut short, \d\.\d\d s of 4\.00 s of sound are there"):
+            speech.load(path)
+    else:
+        samples, rate = speech.load(path)
+        assert 4 * share - 1.1 < len(samples) / rate < 4 * share + 0.1
+        assert pitch(samples[6000:-6000], rate) == pytest.approx(440, abs=3)
+
+
+def test_aac_that_doubles_its_rate_keeps_pitch_and_length(tmp_path):
+    """FFmpeg cannot write HE-AAC: here its header alone is that of one, and the decoder doubles the rate by itself."""
+    path = voice(tmp_path / "a.m4a", rate=24_000, seconds=2.0)
+    plain, doubled = bytes.fromhex("130856e500"), bytes.fromhex("2b09880000")  # 24 kHz; 24 kHz that becomes 48
+    assert path.read_bytes().count(plain) == 1
+    path.write_bytes(path.read_bytes().replace(plain, doubled))
+    sound = decoding.Sound()
+    list(decoding.decode(path, pictures=False, sound=sound))
+    assert sound.rate == 48_000
+    samples, rate = speech.load(path)
+    assert len(samples) / rate == pytest.approx(2, abs=0.05)
+    assert pitch(samples[6000:-6000], rate) == pytest.approx(440, abs=3)
+
+
 def test_pictures_without_times_are_counted_against_the_limits(tmp_path):
     path = film(tmp_path / "a.h264", shades(90), kind="h264")
     assert [p.time for p in decoding.decode(path)] == pytest.approx(np.arange(90) / 30)
