@@ -229,8 +229,16 @@ def completed(settings):
     """config.json's content, whatever version wrote it, with today's names, and defaults for what it did not have."""
     settings = renamed(settings)
     kinds = {"train": TrainConfig, "video": SubsystemConfig, "audio": SubsystemConfig, "fusion": FusionConfig}
-    older = {name: as_dict(kind()) | settings[name] for name, kind in kinds.items() if settings.get(name)}
+    older = {name: as_dict(made(kind, settings[name], name)) for name, kind in kinds.items() if settings.get(name)}
     return settings | older
+
+
+def made(kind, stored, name):
+    """A configuration of what a JSON file holds under a name; ValueError names that, and what is wrong with it."""
+    try:
+        return kind(**stored)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} is {str(stored)[:80]}, which is no {kind.__name__}: {error}") from error
 
 
 def read(path):
@@ -251,7 +259,7 @@ def read_json(path, kinds, remedy, finish=dict):
             raise ValueError(f"it lacks {', '.join(wrong)}, or has something else there")
         return finish(content)
     except (ValueError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged ({error}): {remedy}") from error
+        raise ValueError(f"{path} cannot be used ({error}): {remedy}") from error
 
 
 def key(config):

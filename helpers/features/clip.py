@@ -27,12 +27,12 @@ class Preprocessing:
 
     @classmethod
     def of(cls, stored):
-        """Reads preprocessing.json's content. Raises TypeError, ValueError: it is something else, or per speaker."""
+        """Reads preprocessing.json's content. Raises ValueError: a field is something else, or per speaker."""
         stored = config.renamed(stored)
         if stored.get("per_speaker"):
             raise ValueError("it was trained with per-speaker normalisation, which takes several clips of a speaker")
         kinds = {"video": VideoConfig, "audio": AudioConfig}
-        parts = {stream: kinds[stream](**stored[stream]) for stream in kinds if stored.get(stream)}
+        parts = {stream: config.made(kinds[stream], stored[stream], stream) for stream in kinds if stored.get(stream)}
         return cls(**parts, **{name: stored[name] for name in ("vgg16", "assumed") if name in stored})
 
     def as_dict(self):

@@ -167,10 +167,9 @@ def _models(archive):
     if about["format"] == 3:
         members = [name for name in archive.namelist() if name.endswith(".npy")]
         return pooled.models(about, {name[:-4]: _finite(_array(archive.read(name), name), name) for name in members})
-    stored = config.renamed(json.loads(archive.read("preprocessing.json")))
-    for stream in ("video", "audio"):
-        _check_numbers(stored.get(stream) or {}, _BOUNDS, "preprocessing.json")
-    preprocessing = clip.Preprocessing.of(stored)
+    preprocessing = clip.Preprocessing.of(json.loads(archive.read("preprocessing.json")))
+    for part in filter(None, (preprocessing.video, preprocessing.audio)):
+        _check_numbers(vars(part), _BOUNDS, "preprocessing.json")
     _check_work(preprocessing)
     kinds = sorted(about["models"], key=lambda kind: kind != about["asked"])
     models = {kind: _model(archive, kind, about, preprocessing.dims) for kind in kinds}

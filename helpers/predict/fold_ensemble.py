@@ -140,10 +140,8 @@ def _load(folder, preprocessing, fold):
 def preprocessing_of(folder):
     """How the features of a finished run were made: Preprocessing, the thesis' where the run does not say."""
     folder = cross_validation.load(folder).out
-    if (folder / "preprocessing.json").is_file():
-        return Preprocessing.of(
-            config.read_json(folder / "preprocessing.json", {}, "run the same again, which makes it anew")
-        )
+    if (path := folder / "preprocessing.json").is_file():
+        return config.read_json(path, {}, "train that model again", Preprocessing.of)
     streams = cross_validation.MODELS[config.read(folder / "config.json")["model"]]
     thesis = {"video": VideoConfig(), "audio": AudioConfig()}
     return Preprocessing(**{stream: thesis[stream] for stream in streams}, assumed=True)

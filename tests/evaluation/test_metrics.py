@@ -45,7 +45,7 @@ def test_the_command_prints_the_table_or_says_what_is_missing(tmp_path, capsys):
     command.main(tmp_path)
     assert "62.5" in capsys.readouterr().out
     (tmp_path / "audio" / "summary.json").write_text("")
-    with pytest.raises(SystemExit, match=r"audio/summary\.json is damaged \(.*run the same again"):
+    with pytest.raises(SystemExit, match=r"audio/summary\.json cannot be used \(.*run the same again"):
         command.main(tmp_path)
     with pytest.raises(SystemExit, match="run the notebooks first"):
         command.main(tmp_path / "nowhere")

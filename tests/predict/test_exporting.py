@@ -332,7 +332,9 @@ def header(shape):
         ),
         ("preprocessing.json", edit(lambda made: made["audio"].update(n_fft=4096.5)), "has n_fft 4096.5"),
         ("preprocessing.json", edit(lambda made: made["audio"].update(rate=10**12)), "has rate 1000000000000, not"),
-        ("preprocessing.json", edit(lambda made: made["audio"].update(shell="rm")), "it lacks 'shell'"),
+        ("preprocessing.json", edit(lambda made: made["audio"].update(shell="rm")), "argument 'shell'"),
+        ("preprocessing.json", edit(lambda made: made.update(video=5)), "video is 5, which is no VideoConfig"),
+        ("audio/config.json", edit(lambda run: run.update(audio=5)), "audio is 5, which is no SubsystemConfig"),
         ("preprocessing.json", edit(lambda made: made.update(audio=None)), "it lacks 'audio'"),
     ],
 )
@@ -349,7 +351,7 @@ def test_a_tampered_file_is_refused_and_says_where(member, change, words, audio,
         ({"size": 224, "fps": 120}, "pixels through VGG16 a second"),
         ({"detect_sizes": [320] * 100_000}, "has 100000 detect_sizes, more than 8"),
         ({"detect_sizes": [4096] * 8, "fps": 30}, "pixels to search for a face a second"),
-        ({"size": [48]}, r"has size \[48\]"),
+        ({"size": [48]}, r"'size': \[48\].* which is no VideoConfig"),
     ],
 )
 def test_pictures_that_take_too_long_are_refused_before_a_network_is_built(change, words, packed, tmp_path):

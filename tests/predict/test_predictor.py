@@ -301,6 +301,24 @@ def test_a_run_with_other_preprocessing_is_answered_with_it_or_refused(runs, tmp
         predict.Predictor.load(folder)
 
 
+@pytest.mark.parametrize(
+    "name, change, words",
+    [
+        ("preprocessing.json", {"video": 5}, "video is 5, which is no VideoConfig"),
+        ("preprocessing.json", {"audio": {"shell": 1}}, "audio is {'shell': 1}, which is no AudioConfig"),
+        ("preprocessing.json", {"audio": {"rate": "x"}}, "audio is {'rate': 'x'}, which is no AudioConfig"),
+        ("config.json", {"audio": 5}, "audio is 5, which is no SubsystemConfig"),
+        ("config.json", {"train": {"epochs": "x"}}, "train is {'epochs': 'x'}, which is no TrainConfig"),
+    ],
+)
+def test_a_setting_that_is_none_is_named_with_its_file(name, change, words, runs, tmp_path):
+    folder = shutil.copytree(runs / "audio", tmp_path / "audio")
+    stored = json.loads((folder / name).read_text()) | change
+    (folder / name).write_text(json.dumps(stored))
+    with pytest.raises(ValueError, match=rf"audio/{name} cannot be used \({words}.*again"):
+        predict.Predictor.load(folder)
+
+
 def test_other_vgg16_weights_than_the_trainings_are_warned_of_and_lacking_ones_refused(monkeypatch):
     preprocessing = Preprocessing(video=VideoConfig(), vgg16="imagenet")
     with pytest.raises(FileNotFoundError, match="VGG16's weights are lacking"):

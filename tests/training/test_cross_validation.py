@@ -613,11 +613,11 @@ def test_half_the_predictions_of_an_earlier_version_are_refused_by_the_summarys_
 def test_a_damaged_configuration_or_summary_is_named_with_what_to_do(content, finished, copied):
     (copied / "config.json").write_bytes(content)
     for pool in (cross_validation.load, run):
-        with pytest.raises(ValueError, match=r"audio/config\.json is damaged \(.*delete"):
+        with pytest.raises(ValueError, match=r"audio/config\.json cannot be used \(.*delete"):
             pool(copied)
     shutil.copy(finished.out / "config.json", copied)
     (copied / "summary.json").write_bytes(content)
-    with pytest.raises(ValueError, match=r"audio/summary\.json is damaged \(.*run the same again"):
+    with pytest.raises(ValueError, match=r"audio/summary\.json cannot be used \(.*run the same again"):
         cross_validation.load(copied)
     assert run(copied).summary() == finished.summary(), "a summary is made again"
 
@@ -638,7 +638,7 @@ def test_a_damaged_configuration_or_summary_is_named_with_what_to_do(content, fi
 def test_a_value_of_another_kind_in_a_runs_files_is_named_too(name, changes, copied):
     stored = json.loads((copied / name).read_text())
     (copied / name).write_text(json.dumps(stored | changes))
-    with pytest.raises(ValueError, match=rf"{name} is damaged \("):
+    with pytest.raises(ValueError, match=rf"{name} cannot be used \("):
         cross_validation.load(copied)
 
 
