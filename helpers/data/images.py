@@ -5,11 +5,13 @@ JAFFE: Lyons, Kamachi & Gyoba 1998 (doi:10.5281/zenodo.3451524), 213 gray images
 Both have seven emotions. Neither has RAVDESS' "calm".
 """
 
+import contextlib
 import csv
 import dataclasses
 import gzip
 import io
 import itertools
+import os
 import pathlib
 import re
 import zipfile
@@ -32,7 +34,8 @@ _OFFICIAL = dict(zip(("training", "publictest", "privatetest"), SPLITS))
 _FOLDERS = dict(zip(("train", "validation", "test"), SPLITS))
 _PICTURES = (".jpg", ".jpeg", ".png")
 _FORMATS = ("JPEG", "PNG", "TIFF")  # Pillow would read more, and start other programs for some
-_KAGGLE = "https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge"
+_COMPETITION = "challenges-in-representation-learning-facial-expression-recognition-challenge"
+_KAGGLE = f"https://www.kaggle.com/c/{_COMPETITION}"
 _GET_FER = f"FER2013 needs a Kaggle sign-in: take fer2013.csv or train.csv from {_KAGGLE}, and give its path."
 _GET_JAFFE = "JAFFE is given on request: ask at https://zenodo.org/records/3451524, unpack it and give its folder."
 
@@ -72,7 +75,7 @@ def mapping():
     return table.reindex(ravdess.EMOTIONS).reset_index().fillna({"fer2013 name": "", "jaffe code": ""})
 
 
-def fer2013(path):
+def fer2013(path=None):
     """Reads FER2013. A row or image that cannot be used is left out and named in `.excluded`, with its reason.
 
     Args:
@@ -80,10 +83,11 @@ def fer2013(path):
             images in train/<emotion>/, validation/<emotion>/ and test/<emotion>/, some of them or all ("train",
             "public", "private"; one named Training_…, PublicTest_… or PrivateTest_… is of that split whatever its
             folder). Either as it is, or in a .zip; a csv in a .gz too. Or a folder with one of these in it.
+            None: the csv with all splits from Kaggle, 301 MB, by the package kagglehub with your token; it keeps it.
     Returns: ImageSet, in the csv's order, or by split and then by path.
     Raises FileNotFoundError, ValueError: not there, and where to get it; other columns, cut short, nothing usable.
     """
-    path = pathlib.Path(path).expanduser()
+    path = pathlib.Path(_from_kaggle() if path is None else path).expanduser()
     if not path.exists():
         raise FileNotFoundError(f"no FER2013 at {path}. {_GET_FER}")
     if path.is_dir():
@@ -136,6 +140,28 @@ def jaffe(folder, cut=None):
         return (cut or _middle_square)(_gray(path)), JAFFE_NAMES[parts[1]], "train"
 
     return _image_set(folder, files, read)
+
+
+def _from_kaggle():
+    """The path of the competition's csv. kagglehub finds the token: in the environment, its file or Colab's secrets."""
+    try:
+        import kagglehub
+    except ImportError as error:
+        raise FileNotFoundError(_GET_FER) from error
+    if not os.environ.keys() & {"KAGGLE_API_TOKEN", "KAGGLE_KEY"}:
+        with contextlib.suppress(Exception):  # not in Colab, no such secret, or no leave to read it
+            from google.colab import userdata  # kagglehub 1.0.3 reads these two only beside KAGGLE_API_TOKEN
+
+            kagglehub.config.set_kaggle_credentials(*map(userdata.get, ("KAGGLE_USERNAME", "KAGGLE_KEY")))
+    try:
+        return kagglehub.competition_download(_COMPETITION, path="icml_face_data.csv")
+    except Exception as error:  # its own, and those of requests, whose texts hold signed addresses
+        kind, answer = type(error).__name__, getattr(error, "response", None)
+        if kind == "UnauthenticatedError":
+            raise FileNotFoundError(_GET_FER) from None
+        status = "" if answer is None else f" {answer.status_code}"
+        refused = f"Kaggle did not give FER2013 ({kind}{status}): are the token and your connection in order?"
+        raise FileNotFoundError(f"{refused} Accept the rules at {_KAGGLE}/rules. {_GET_FER}") from None
 
 
 def _below(root, endings):
@@ -234,8 +260,10 @@ def _middle_square(image):
 
 def _image_set(source, items, read):
     """ImageSet of what `read` makes of each (name, item): (gray image, emotion, split), or ValueError: the reason."""
+    from tqdm.auto import tqdm
+
     rows, excluded = [], Exclusions()
-    for name, item in items:
+    for name, item in tqdm(items, desc="images", unit="image", delay=1):
         try:
             rows.append((*read(name, item), name))
         except ValueError as error:

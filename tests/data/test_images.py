@@ -3,6 +3,8 @@ import random
 import subprocess
 import sys
 import time
+import traceback
+import types
 import warnings
 import zipfile
 
@@ -14,6 +16,7 @@ import pytest
 from helpers.data import images, ravdess, synthetic_face
 from helpers.video import faces
 
+COMPETITION = "challenges-in-representation-learning-facial-expression-recognition-challenge"
 FER_EMOTIONS = ("angry", "disgust", "fearful", "happy", "sad", "surprised", "neutral")  # by code
 
 
@@ -202,14 +205,75 @@ def test_larger_pictures_are_scaled_by_their_middle_square(tmp_path):
 
 
 def test_where_nothing_is_the_error_says_where_to_get_it(tmp_path):
-    competition = "challenges-in-representation-learning-facial-expression-recognition-challenge"
-    with pytest.raises(FileNotFoundError, match=f"no FER2013 at {tmp_path}/away.*Kaggle sign-in.*{competition}"):
+    with pytest.raises(FileNotFoundError, match=f"no FER2013 at {tmp_path}/away.*Kaggle sign-in.*{COMPETITION}"):
         images.fer2013(tmp_path / "away")
     (tmp_path / "notes.txt").write_text("none")
     with pytest.raises(FileNotFoundError, match=r"no FER2013 in .*found notes.txt.*Kaggle sign-in"):
         images.fer2013(tmp_path)
     with pytest.raises(FileNotFoundError, match=f"below {tmp_path}/away.*request.*zenodo.org/records/3451524"):
         images.jaffe(tmp_path / "away")
+
+
+STAND_IN = """
+import types
+class UnauthenticatedError(Exception): pass
+class KaggleApiHTTPError(Exception): response = types.SimpleNamespace(status_code=403)
+def competition_download(handle, path):
+    asked.append((handle, path, *pair))
+    if not pair and "KAGGLE_API_TOKEN" not in os.environ: raise UnauthenticatedError("User is not authenticated")
+    if os.environ.get("KAGGLE_API_TOKEN") == "refused": raise KaggleApiHTTPError("403 https://x/?Signature=secret")
+    return os.path.join(os.path.dirname(__file__), path)
+import os
+asked, pair = [], []
+config = types.SimpleNamespace(set_kaggle_credentials=lambda *given: pair.extend(given))
+"""
+
+
+@pytest.fixture
+def kaggle(tmp_path, monkeypatch):
+    """A stand-in for kagglehub that has one image, and no token: a function that imports it."""
+    for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("kagglehub", "google.colab"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    (tmp_path / "kagglehub.py").write_text(STAND_IN)
+    (tmp_path / "icml_face_data.csv").write_text(f"emotion, Usage, pixels\n6, PublicTest, {numbers(pictures(1))}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield lambda: __import__("kagglehub")
+    sys.modules.pop("kagglehub", None)
+
+
+def test_with_a_token_fer2013_comes_from_its_competition_with_all_splits(kaggle, monkeypatch):
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "given")
+    got = images.fer2013()
+    assert np.array_equal(got.images[..., 0], pictures(1)) and got.split.tolist() == ["public"]
+    assert kaggle().asked == [(COMPETITION, "icml_face_data.csv")]
+
+
+def test_a_user_and_key_among_colabs_secrets_are_a_token_too(kaggle, monkeypatch):
+    userdata = types.SimpleNamespace(get={"KAGGLE_USERNAME": "ada", "KAGGLE_KEY": "given"}.__getitem__)
+    monkeypatch.setitem(sys.modules, "google.colab", types.SimpleNamespace(userdata=userdata))
+    assert len(images.fer2013()) == 1
+    assert kaggle().asked == [(COMPETITION, "icml_face_data.csv", "ada", "given")]
+
+
+def test_without_the_package_or_a_token_the_error_names_the_page(kaggle, tmp_path, monkeypatch):
+    page = f"^FER2013 needs a Kaggle sign-in: .*{COMPETITION}"
+    with pytest.raises(FileNotFoundError, match=page):
+        images.fer2013()
+    assert kaggle().asked, "the package is there, and has no token"
+    monkeypatch.setitem(sys.modules, "kagglehub", None)
+    with pytest.raises(FileNotFoundError, match=page):
+        images.fer2013()
+
+
+def test_what_kaggle_refuses_is_said_with_the_rules_to_accept_and_without_signed_addresses(kaggle, monkeypatch):
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "refused")
+    with pytest.raises(
+        FileNotFoundError, match=rf"\(KaggleApiHTTPError 403\).*rules at .*{COMPETITION}/rules\."
+    ) as caught:
+        images.fer2013()
+    assert "secret" not in "".join(traceback.format_exception(caught.value)), "nor in the traceback"
 
 
 @pytest.mark.parametrize(
