@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import json
 import logging
+import multiprocessing
 import os
 import pathlib
 import re
@@ -216,6 +217,14 @@ def workspace():
 def workers():
     """Processes to preprocess with: the cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def bar(items, desc, unit="clip", progress=True, delay=1, **options):
+    """`items` behind a progress bar with rate and time left, shown after `delay` s; never in a worker process."""
+    from tqdm.auto import tqdm
+
+    hidden = not progress or multiprocessing.parent_process() is not None
+    return tqdm(items, desc=desc, unit=unit, delay=delay, disable=hidden, **options)
 
 
 def seed(number):

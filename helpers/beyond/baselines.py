@@ -10,6 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from helpers import runtime
 from helpers.beyond import speaker_normalisation
 from helpers.data import ravdess
 from helpers.training.cross_validation import CVResult
@@ -41,7 +42,8 @@ def cross_validate(
     classifier, label, actor = classifier or svm(), table.label.to_numpy(), table.actor.to_numpy()
     probabilities, fold_of = np.zeros((len(table), len(ravdess.EMOTIONS))), np.zeros(len(table), dtype=int)
     identified = np.zeros(len(table), dtype=actor.dtype)
-    for number, (train, test) in enumerate(parts or ravdess.folds(table, protocol, n_folds, seed=0), start=1):
+    parts = parts or ravdess.folds(table, protocol, n_folds, seed=0)
+    for number, (train, test) in enumerate(runtime.bar(parts, name, "fold"), start=1):
         fold_of[test] = number
         train_values, test_values = values[train], values[test]
         if identify_speaker:

@@ -47,7 +47,7 @@ def table(run, features, corruptions):
     Returns: pandas.DataFrame: corruption, accuracy, uar (per cent), lost (points of accuracy against clean clips).
     """
     rows = []
-    for name, inputs in corruptions.items():
+    for name, inputs in runtime.bar(corruptions.items(), "corruptions", "run"):
         summary = metrics.summarise(predictions(run, features, inputs), features.classes)
         rows.append({"corruption": name, "accuracy": 100 * summary["accuracy"], "uar": 100 * summary["uar"]})
     rows = pd.DataFrame(rows)

@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 
+from helpers import runtime
 from helpers.data import manifest
 from helpers.data.download import DownloadError
 
@@ -53,7 +54,7 @@ def fetch(rows, options):
 
 
 def verify(rows, options):
-    faults = {row: manifest.fault(row, options.dest) for row in rows}
+    faults = {row: manifest.fault(row, options.dest) for row in runtime.bar(rows, "verifying", "file")}
     for row in sorted(filter(faults.get, rows), key=lambda row: faults[row] != "missing"):
         print(f"missing: {row.file}" if faults[row] == "missing" else f"wrong: {row.file}: {faults[row]}")
     good = [row for row in rows if not faults[row]]

@@ -18,6 +18,7 @@ import zipfile
 
 import numpy as np
 
+from helpers import runtime
 from helpers.data import ravdess, zip_members
 from helpers.data.exclusions import Exclusions
 
@@ -260,10 +261,8 @@ def _middle_square(image):
 
 def _image_set(source, items, read):
     """ImageSet of what `read` makes of each (name, item): (gray image, emotion, split), or ValueError: the reason."""
-    from tqdm.auto import tqdm
-
     rows, excluded = [], Exclusions()
-    for name, item in tqdm(items, desc="images", unit="image", delay=1):
+    for name, item in runtime.bar(items, "images", "image"):
         try:
             rows.append((*read(name, item), name))
         except ValueError as error:

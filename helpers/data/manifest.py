@@ -14,9 +14,9 @@ import re
 import shutil
 from typing import NamedTuple
 
+from helpers import runtime
 from helpers.data import content, zip_members
 from helpers.data.download import DownloadError, RemoteFile
-from helpers.runtime import PROJECT
 
 VARIABLE = "EMOTION_MANIFEST"
 
@@ -44,7 +44,7 @@ def read(path=None):
 
     Raises FileNotFoundError, ValueError: no such file; a column is missing, or a row is wrong: names file and line.
     """
-    path = pathlib.Path(path or os.environ.get(VARIABLE) or PROJECT / "data_manifest.csv")
+    path = pathlib.Path(path or os.environ.get(VARIABLE) or runtime.PROJECT / "data_manifest.csv")
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             return _rows(path, csv.DictReader(file, strict=True))
@@ -98,7 +98,7 @@ def fetch(rows, dest, progress=True, **options):
     Raises DownloadError: names every file that could not be had, and why.
     """
     failures, paths = [], []
-    missing = {row for row in rows if fault(row, dest)}
+    missing = {row for row in runtime.bar(rows, "verifying", "file", progress) if fault(row, dest)}
     zip_members.require_space(dest, sum(row.bytes or 0 for row in missing if row.url), "what is to be fetched")
     for row in rows:
         try:

@@ -32,7 +32,7 @@ def pack(cache, path):
     if not names:
         raise FileNotFoundError(f"{cache} holds no entry to pack: build the features first")
     with runtime.replacing(path) as target, zipfile.ZipFile(target, "w") as archive:
-        for name in names:
+        for name in runtime.bar(names, path.name, "file"):
             info = zipfile.ZipInfo(name)  # its date is 1980: the time of packing changes no byte
             info.compress_type = zipfile.ZIP_DEFLATED
             with open(cache / name, "rb") as file, archive.open(info, "w") as member:
@@ -56,7 +56,7 @@ def unpack(path, cache):
                 zip_members.safe_path(cache, info.filename, path.name)
             new, damaged = [info for info in members if not (cache / info.filename).is_file()], []
             zip_members.require_space(cache, sum(info.file_size for info in new), path.name)
-            for info in members:
+            for info in runtime.bar(members, path.name, "file"):
                 try:
                     if info.filename.startswith("seen/"):  # what it notes is added to what is noted there
                         file = cache / info.filename
@@ -137,7 +137,7 @@ def _download(where, local):
     import gdown
 
     try:
-        gdown.download(id=match[match.lastindex], output=str(local), quiet=True, use_cookies=False)
+        gdown.download(id=match[match.lastindex], output=str(local), quiet=False, use_cookies=False)
     except Exception as error:  # gdown lets anything through, from its own errors to requests' and bs4's
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = " ".join(lines[1:2] or lines[:1])[:200]

@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 
+from helpers import runtime
 from helpers.data import ravdess
 from helpers.data.content import source_key
 from helpers.data.exclusions import Exclusions
@@ -44,7 +45,7 @@ def index(source):
     speakers = sorted({entry["speaker"] for entry in entries})
     stems = [_printable(pathlib.PurePath(entry["path"]).with_suffix("").as_posix()) for entry in entries]
     named = collections.Counter(stems)
-    for entry, stem in zip(entries, stems):
+    for entry, stem in zip(runtime.bar(entries, "clips"), stems):
         if reason := _unusable(root, entry, seen):
             excluded.add(_printable(entry["path"]), reason)
             continue

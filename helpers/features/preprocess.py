@@ -12,7 +12,7 @@ import warnings
 
 import numpy as np
 
-from helpers import config
+from helpers import config, runtime
 from helpers.data import ravdess_zenodo
 from helpers.data.exclusions import Exclusions
 from helpers.features import cache as caches
@@ -99,7 +99,7 @@ def run(table, plan, workers, progress):
     for folder in plan.folders.values():
         caches.delete_leftovers(folder)
     rows = list(table.itertuples())
-    jobs, absent = _jobs(rows, plan)
+    jobs, absent = _jobs(runtime.bar(rows, "looking into the cache", progress=progress), plan)
     remote = {row.clip_id: row for row in absent if ravdess_zenodo.archive_of(row)}
     for row in (row for row in absent if row.clip_id not in remote):
         gone = next(path for path in plan.paths(row).values() if not os.path.isfile(path))
@@ -121,8 +121,8 @@ def run(table, plan, workers, progress):
 
 def _jobs(rows, plan):
     """Adds clips to the plan: ({clip_id: job} where something is to be made, rows whose file is not here)."""
-    jobs = {row.clip_id: plan.add(row) for row in rows}
-    return {clip_id: job for clip_id, job in jobs.items() if job}, [row for row in rows if jobs[row.clip_id] is None]
+    jobs = [(row, plan.add(row)) for row in rows]
+    return {row.clip_id: job for row, job in jobs if job}, [row for row, job in jobs if job is None]
 
 
 def _delete(plan, rows):

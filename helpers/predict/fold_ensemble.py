@@ -9,7 +9,7 @@ import threading
 
 import numpy as np
 
-from helpers import config
+from helpers import config, runtime
 from helpers.config import AudioConfig, VideoConfig
 from helpers.evaluation import calibration
 from helpers.features.clip import Preprocessing
@@ -121,7 +121,7 @@ def _load(folder, preprocessing, fold):
         raise ValueError(f"{folder} has the folds {', '.join(map(str, there))}; there is no fold {fold}")
     folds = tuple(there) if fold is None else (fold,)
     model, weights = network(settings, preprocessing.dims), []
-    for number in folds:
+    for number in runtime.bar(folds, folder.name, "fold"):
         try:
             model.load_weights(folder / f"fold_{number}" / "model.keras")
         except ValueError as error:

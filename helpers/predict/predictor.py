@@ -15,6 +15,7 @@ import sys
 
 import numpy as np
 
+from helpers import runtime
 from helpers.audio import descriptors
 from helpers.data import mp4
 from helpers.data.exclusions import ClipError
@@ -159,14 +160,17 @@ def main(arguments=None):
         raise SystemExit(str(error)) from error
     failed = 0
     sys.stdout.reconfigure(errors="backslashreplace")  # a clip's name may be no UTF-8
-    for path in chosen.clips:
+    bar = runtime.bar(chosen.clips, "clips", progress=sys.stderr.isatty() and len(chosen.clips) > 1)
+    for path in bar:
         try:
             answer = predictor.predict(path)
         except Exception as error:  # whatever it is, the rest go on
             failed += 1
             reason = error if isinstance(error, ClipError) else f"{path}: {type(error).__name__}: {error}"
+            bar.clear()
             print(reason, file=sys.stderr)
             continue
+        bar.clear()  # it is drawn again below what is printed
         if chosen.json:
             names = ("emotion", "confident", "probabilities", "streams", "warnings")
             timeline = [dataclasses.asdict(part) for part in answer.timeline]

@@ -12,6 +12,7 @@ import pathlib
 
 import numpy as np
 
+from helpers import runtime
 from helpers.data import mp4
 from helpers.data.exclusions import ClipError, Unreadable
 
@@ -158,7 +159,8 @@ def decode(path, pictures=True, sound=None, threads=0):
                 raise ClipError(f"{name}: {'holds no picture' if pictures else 'has no sound stream'}")
             if audio:
                 sound.begin(audio)
-            yield from _decode(container, video, audio, sound, threads, name)
+            pictures, total = _decode(container, video, audio, sound, threads, name), video.frames if video else 0
+            yield from runtime.bar(pictures, "decoding", "picture", delay=5, total=total or None, leave=False)
     except (av.FFmpegError, OSError) as error:
         raise Unreadable(f"{name}: no {kind} could be read ({error.strerror or error})") from error
 

@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 
+from helpers import runtime
 from helpers.video import backbone
 
 FIRST_TRAINED = "block4_conv1"
@@ -67,12 +68,12 @@ def split(base):
     return lower, upper
 
 
-def _apply(lower, images):
+def _apply(lower, images, progress=True):
     """The lower blocks' output: float16 (n, H, W, 256)."""
     import keras
 
     parts = []
-    for at in range(0, len(images), 512):
+    for at in runtime.bar(range(0, len(images), 512), "lower blocks", "image", progress, unit_scale=512):
         inputs = keras.applications.vgg16.preprocess_input(np.array(images[at : at + 512], dtype=np.float32))
         parts.append(lower.predict(inputs, batch_size=64, verbose=0).astype(np.float16))
     return np.concatenate(parts)
@@ -102,7 +103,7 @@ def fine_tune(images, out, weights=None, config=None, progress=True):
     lower, upper = split(base)
     features = np.empty((config.views, len(rows), *lower.output.shape[1:]), dtype=np.float16)
     for number in range(config.views):
-        features[number] = _apply(lower, view(images.images[rows], number, config.seed))
+        features[number] = _apply(lower, view(images.images[rows], number, config.seed), progress)
     keras.utils.set_random_seed(config.seed)
     # VGG16's outputs reach 160: without normalisation the first updates would undo the pretraining.
     x = keras.layers.BatchNormalization()(upper.output)
