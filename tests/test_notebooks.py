@@ -40,6 +40,7 @@ QUICK = {
     "ROWS": ("full model", "no augmentation"),
     "FUSIONS": ("cross",),
     "FUSION_EPOCHS": 1,
+    "VIT_EPOCHS": 1,
 }
 
 
@@ -228,7 +229,11 @@ def test_every_exercise_has_a_solution_that_runs(in_order):
 @pytest.mark.slow
 def test_notebook_07_goes_on_with_the_models_of_the_others_and_its_exercises_are_solved(in_order, clips, tmp_path):
     path = NOTEBOOKS[7]
-    solved(path, run_in_turn(with_solutions(path, tmp_path), clips, in_order[0]))
+    executed = run_in_turn(with_solutions(path, tmp_path), clips, in_order[0])
+    solved(path, executed)
+    said = printed(executed)
+    assert re.search(r"VGG16 \+ GRU, faces +[01]\.", said) and re.search(r"ViT, whole frames +[01]\.", said)
+    assert "the colour of the wall alone tells the speaker of" in said
 
 
 def test_the_surest_wrong_answers_can_be_watched_and_heard(in_order):

@@ -8,6 +8,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "building": ["build", "cached_mfcc", "cached_track", "example"],
         "feature_set": ["FeatureSet", "OnDisk"],
-        "clip": ["ClipFeatures", "Preprocessing"],
+        "clip": ["ClipFeatures", "Preprocessing", "whole_frames"],
     },
 )

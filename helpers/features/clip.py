@@ -142,6 +142,17 @@ def extract(paths, video, audio, threads=0, pretrained=False):
     return made, errors
 
 
+def whole_frames(path, count, size):
+    """Reads `count` frames of a clip, evenly spaced among those kept at 7.5 a second: uint8 (count, *size, 3), RGB.
+
+    `size` is (height, width) in px; a picture of another shape is squeezed into it. Raises ClipError: as `faces.track`.
+    """
+    import cv2
+
+    kept = [cv2.resize(f, size[::-1], interpolation=cv2.INTER_AREA) for _, f in faces.kept_frames(path)]
+    return np.stack([kept[row] for row in np.linspace(0, len(kept) - 1, count).round().astype(int)])
+
+
 def framed(samples, rate, config):
     """Cuts samples (n,) into frames: (float32 (T, hop_length), float32 (T,), the middle of each in seconds)."""
     count = len(samples) // config.hop_length

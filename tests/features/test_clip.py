@@ -28,6 +28,16 @@ def test_whatever_goes_wrong_while_a_clip_is_read_is_that_clips_exclusion(kind, 
     assert set(made) == {"audio"} and str(errors["video"]).startswith(f"{talking.name}: {kind.__name__}: ")
 
 
+def test_whole_frames_are_spread_over_the_clip_and_scaled(talking):
+    kept = [frame for _, frame in faces.kept_frames(talking)]  # 240 × 320
+    whole = clip.whole_frames(talking, 3, (120, 160))
+    assert whole.shape == (3, 120, 160, 3) and whole.dtype == "uint8"
+    for got, frame in zip(whole, (kept[0], kept[round((len(kept) - 1) / 2)], kept[-1])):
+        halved = frame.reshape(120, 2, 160, 2, 3).mean(axis=(1, 3))
+        assert abs(halved - got).max() <= 1
+    assert clip.whole_frames(talking, len(kept) + 5, (24, 32)).shape == (len(kept) + 5, 24, 32, 3), "frames come again"
+
+
 def test_an_assertion_of_the_suite_stops_the_run_and_names_the_clip(talking, monkeypatch):
     monkeypatch.setattr(faces, "track", raising("helpers/video/faces.py", "assert False, 'a box of no size'"))
     with pytest.raises(AssertionError, match=f"{talking.name}: a fault of the suite itself: a box of no size"):
