@@ -229,6 +229,8 @@ def completed(settings):
     """config.json's content, whatever version wrote it, with today's names, and defaults for what it did not have."""
     settings = renamed(settings)
     kinds = {"train": TrainConfig, "video": SubsystemConfig, "audio": SubsystemConfig, "fusion": FusionConfig}
+    if settings.get("model", "audio") not in [*kinds][1:]:
+        raise ValueError(f"model is {str(settings['model'])[:80]!r}, which is none of {', '.join([*kinds][1:])}")
     older = {name: as_dict(made(kind, settings[name], name)) for name, kind in kinds.items() if settings.get(name)}
     return settings | older
 

@@ -10,7 +10,6 @@ import csv
 import dataclasses
 import gzip
 import io
-import itertools
 import os
 import pathlib
 import re
@@ -200,16 +199,15 @@ def _gray(path):
 
 def _rows(path, file):
     """Yields (its name, {column: value}) for each row of FER2013's csv, of which no more than one is held."""
-    text, count = io.TextIOWrapper(file, "utf-8-sig", newline=""), 0
+    text = io.TextIOWrapper(file, "utf-8-sig", newline="")
     try:
         table = csv.reader(_lines(text), skipinitialspace=True)
         columns = [name.strip().lower() for name in next(table, ())]
         if not columns.count("emotion") == columns.count("pixels") == 1:
             raise ValueError(f"its columns are {', '.join(columns)[:200]}")
-        for values in filter(None, table):
+        for count, values in enumerate(filter(None, table), 1):
             if len(values) > len(columns):
                 raise ValueError(f"line {table.line_num} has {len(values)} values for {len(columns)} columns")
-            count += 1
             blank = {"usage": "Training"} | dict.fromkeys(columns, "")
             yield f"{path.name} row {count}", blank | dict(zip(columns, values))
     except (csv.Error, ValueError) as error:
@@ -221,16 +219,13 @@ def _rows(path, file):
 
 def _lines(text):
     total = 0
-    for number in itertools.count(1):
-        line = text.readline(LONGEST + 1)
+    for number, line in enumerate(iter(lambda: text.readline(LONGEST + 1), ""), 1):
         total += len(line)
         if len(line) > LONGEST:
             raise ValueError(f"line {number} has more than {LONGEST:,} characters, and FER2013's have 9,000")
         if number > MOST_LINES or total > MOST_BYTES["csv"]:
             most = f"more than {MOST_BYTES['csv'] / 1e6:.0f} MB unpacked or {MOST_LINES:,} lines"
             raise ValueError(f"it has {most}, and FER2013 has 301 and 35,888")
-        if not line:
-            return
         yield line
 
 

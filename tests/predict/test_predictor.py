@@ -307,6 +307,7 @@ def test_a_run_with_other_preprocessing_is_answered_with_it_or_refused(runs, tmp
         ("preprocessing.json", {"video": 5}, "video is 5, which is no VideoConfig"),
         ("preprocessing.json", {"audio": {"shell": 1}}, "audio is {'shell': 1}, which is no AudioConfig"),
         ("preprocessing.json", {"audio": {"rate": "x"}}, "audio is {'rate': 'x'}, which is no AudioConfig"),
+        ("config.json", {"model": "y"}, "model is 'y', which is none of video, audio, fusion"),
         ("config.json", {"audio": 5}, "audio is 5, which is no SubsystemConfig"),
         ("config.json", {"train": {"epochs": "x"}}, "train is {'epochs': 'x'}, which is no TrainConfig"),
     ],
