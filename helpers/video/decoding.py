@@ -8,6 +8,7 @@ import contextlib
 import contextvars
 import dataclasses
 import math
+import os
 import pathlib
 
 import numpy as np
@@ -144,7 +145,11 @@ def decode(path, pictures=True, sound=None, threads=0):
     name, kind = pathlib.Path(path).name, "pictures" if pictures else "sound"
     try:
         with open(str(path), "rb") as file:
-            quick = _QUICK if file.read(8)[4:] == b"ftyp" else {}  # by its content: a name may be wrong
+            head, there = file.read(12), os.fstat(file.fileno()).st_size
+        quick = _QUICK if head[4:8] == b"ftyp" else {}  # by its content: a name may be wrong
+        told = 8 + int.from_bytes(head[4:8], "little")  # of a wav; a recorder that streams writes the largest numbers
+        if head[:4] + head[8:] == b"RIFFWAVE" and there < 0.9 * told < 0.9 * 0x7FFF0000:
+            raise Unreadable(f"{name}: cut short, {there:,} of {told:,} bytes are there")
         # Tags are for people, and may be in any encoding; PyAV 19 knows that by itself.
         tags = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
         options = OPEN | quick | {"max_pixels": str(_limits.get().pixels)}
