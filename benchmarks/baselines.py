@@ -20,7 +20,7 @@ from helpers.audio import functionals
 from helpers.beyond import action_units, baselines, ensemble, speaker_normalisation
 from helpers.data import ravdess
 
-WHOLE = ("luna2022", "random")
+WHOLE = ("luna2022", "random", "emobox")
 
 
 def main():
