@@ -9,6 +9,7 @@ with all their clips, and p-values flip the sign of each speaker's difference. W
 
 import argparse
 import functools
+import itertools
 import json
 import math
 import re
@@ -28,6 +29,10 @@ ROWS["Here, ensembles with equal weights"] = dict(zip(list(recipe.HEADLINE)[9:12
 ROWS["Here, with clips of the test speaker"] = dict.fromkeys(list(recipe.HEADLINE)[12:], 1)
 THESIS = {"video: VGG16, GRU, attention": "78.19", "audio: MFCC, three GRUs, attention": "76.52"}
 THESIS |= {"fusion of the two": "91.25"}
+THESIS_FOLDS = (("audio", "76.52", "68.75, 81.25"), ("fusion", "91.25", "87.50, 94.44"))
+NETWORKS = {"audio, with the suite's defaults": "audio-plain", "audio, tuned": "audio-tuned"}
+NETWORKS |= {"fusion with action units, with the defaults": "fusion-plain"}
+FRAMES = {"mean": "their mean", "one": "the middle frame", "all": "all, in order", "shuffled": "all, in random order"}
 UNMEASURED = ("video: the thesis' network", "both: the thesis' fusion")  # they need the clips of all actors
 LITERATURE = (  # row, random folds, luna2022 or other speaker-independent folds: accuracy unless UAR is named
     ("audio: TIM-Net, 10 folds, as corrected by its authors", "90.07", ""),
@@ -142,6 +147,19 @@ def headline():
     return markdown(head, rows)
 
 
+def thesis():
+    """The thesis' networks: averages of folds, as the thesis gives them."""
+    rows = []
+    for (what, file), protocol in itertools.product(NETWORKS.items(), PROTOCOLS):
+        if (RESULTS / f"{file}-{protocol}.json").is_file():
+            found = summary(f"{file}-{protocol}")
+            low, high = per_cent((found["lowest"], found["best"]), 2)
+            folds = f"{found['folds']} of {found['folds_planned']}"
+            rows.append([what, PROTOCOLS[protocol], folds, *per_cent([found["average"]], 2), f"{low}, {high}"])
+    rows += [[f"*the thesis: {what}*", "random folds", "10 of 10", *numbers] for what, *numbers in THESIS_FOLDS]
+    return markdown(["", "protocol", "folds trained", "average", "lowest and best fold"], rows)
+
+
 def literature():
     return markdown(["others; accuracy, unless UAR is named", "random folds", "speaker-independent"], LITERATURE)
 
@@ -218,6 +236,21 @@ def steps():
     return markdown(["tested on", *STEPS.values()], rows)
 
 
+def frames():
+    """What a GRU over an actor's frames gains over their mean."""
+    found, rows = summary("actor05-frames"), []
+    for name, label in FRAMES.items():
+        line = [label]
+        for row in found[name].values():
+            low, high = per_cent(row["interval"])
+            line.append(f"{100 * row['accuracy']:.1f} ({low} to {high})")
+            line.append(
+                "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * x for x in row["gain"])) if any(row["gain"]) else "–"
+            )
+        rows.append(line)
+    return markdown(["", "random folds", "gain", "repetitions together", "gain"], rows)
+
+
 def figure():
     """Draws docs/protocols.png: what each model loses as less of a test speaker is in training."""
     import matplotlib.pyplot as plt
@@ -241,10 +274,12 @@ def pages():
     """{page: {table: markdown}}."""
     found = {"headline": headline(), "literature": literature()}
     more = {
+        "thesis": thesis(),
         "emobox": emobox(),
         "differences": differences(),
         "sexes": sexes(),
         "steps": steps(),
+        "frames": frames(),
         "ablation": ablation(),
     }
     return {"README.md": found, "docs/results.md": {"headline": headline()} | more}
