@@ -47,6 +47,8 @@ LITERATURE = (  # row, random folds, luna2022 or other speaker-independent folds
 # Differences worth a test: (what, file, against which file), corrected together (Holm 1979).
 PAIRS = (
     ("audio: functionals, LDA – the thesis' network", "lda-audio-luna2022", "audio-plain-luna2022"),
+    ("both: the thesis' fusion – its audio alone", "fusion-plain-luna2022", "audio-plain-luna2022"),
+    ("both: the thesis' fusion – face alone, SVM", "fusion-plain-luna2022", "svm-action-units-luna2022"),
     ("audio: encoders, LDA – functionals, LDA", "lda-encoders-luna2022", "lda-audio-luna2022"),
     ("audio: functionals, LDA – SVM", "lda-audio-luna2022", "svm-audio-luna2022"),
     ("face: action units, LDA – SVM", "lda-action-units-luna2022", "svm-action-units-luna2022"),
