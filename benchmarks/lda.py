@@ -75,8 +75,8 @@ def main():
             keep(options.result, f"{name}-{protocol}", result, command=command, **about)
 
 
-def folds(table, protocol, seed=0):
-    """Folds of `ravdess.folds`, and of two protocols between its random folds and new speakers.
+def folds(table, protocol, seed=0, n_folds=10):
+    """Folds of `ravdess.folds`, and `n_folds` of two protocols between its random folds and new speakers.
 
     "repetition": both repetitions of a sentence, spoken alike by one actor, are in one fold. "actor-emotion": all clips
     of an actor in one emotion are.
@@ -85,7 +85,7 @@ def folds(table, protocol, seed=0):
     groups["actor-emotion"] = table.actor * len(ravdess.EMOTIONS) + table.label
     if protocol not in groups:
         return ravdess.folds(table, protocol, seed=seed)
-    splitter = StratifiedGroupKFold(10, shuffle=True, random_state=seed)
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     return list(splitter.split(table.label, table.label, groups[protocol]))
 
 

@@ -23,10 +23,10 @@ from helpers.runtime import PROJECT
 
 RESULTS = PROJECT / "docs" / "results"
 PROTOCOLS = {"random": "random folds", "luna2022": "`luna2022`"}
-# {heading: {row of recipe.HEADLINE: members}}.
-ROWS = {"Here, one model": dict.fromkeys(list(recipe.HEADLINE)[:9], 1)}
-ROWS["Here, ensembles with equal weights"] = dict(zip(list(recipe.HEADLINE)[9:12], (3, 2, 3)))
-ROWS["Here, with clips of the test speaker"] = dict.fromkeys(list(recipe.HEADLINE)[12:], 1)
+ENSEMBLES = {"equal-audio-*": 3, "equal-fusion-2-*": 2, "equal-fusion-3-*": 3}  # {file: members}, equal weights
+ALONE, TOGETHER, ADAPTED = (
+    f"Here, {what}" for what in ("one model", "ensembles with equal weights", "with clips of the test speaker")
+)
 THESIS = {"video: VGG16, GRU, attention": "78.19", "audio: MFCC, three GRUs, attention": "76.52"}
 THESIS |= {"fusion of the two": "91.25"}
 THESIS_FOLDS = (("audio", "76.52", "68.75, 81.25"), ("fusion", "91.25", "87.50, 94.44"))
@@ -137,16 +137,22 @@ def file_of(row, protocol):
     return recipe.HEADLINE[row].replace("*", protocol)
 
 
+def heading_of(file):
+    return ADAPTED if file.endswith("-per-speaker") else TOGETHER if file in ENSEMBLES else ALONE
+
+
 def headline():
     head = ["", "members", *(word for name in PROTOCOLS.values() for word in (name, "UAR"))]
     rows = [["**The thesis**, average of ten folds", *[""] * 5]]
     rows += [[row, 1, number, "–", "–", "–"] for row, number in THESIS.items()]
-    for heading, members in ROWS.items():
-        found = [[row, n, *(c for p in PROTOCOLS for c in cells(file_of(row, p)))] for row, n in members.items()]
+    for heading in (ALONE, TOGETHER, ADAPTED):
         rows += [[f"**{heading}**", *[""] * 5]]
-        if heading == "Here, one model":
+        if heading == ALONE:
             rows += [[row, 1, "not measured ‡", "–", "not measured ‡", "–"] for row in UNMEASURED]
-        rows += [row for row in found if set(row[2:]) != {"–"}]
+        for row, file in recipe.HEADLINE.items():
+            shown = [c for p in PROTOCOLS for c in cells(file_of(row, p))]
+            if heading == heading_of(file) and set(shown) != {"–"}:
+                rows.append([row, ENSEMBLES.get(file, 1), *shown])
     return markdown(head, rows)
 
 

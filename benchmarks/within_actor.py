@@ -19,7 +19,7 @@ import pathlib
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
+from lda import folds
 
 from helpers import config, evaluation, runtime
 from helpers.config import TrainConfig
@@ -71,24 +71,18 @@ def reading(feature_set, frames):
     return dataclasses.replace(feature_set, video=video, video_length=length, audio=None, audio_length=None)
 
 
-def repetition_folds(feature_set, n_folds, seed):
-    """Stratified folds in which both repetitions of a sentence are together: list of (train, test) rows."""
-    groups = [name[3:15] + name[18:] for name in feature_set.clip_id]
-    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    return list(splitter.split(groups, feature_set.label, groups))
-
-
 def compare(feature_set, readings, options, out):
     """Trains each reading on the same folds: {reading: {protocol: accuracy, interval, gain over the first}}."""
     found = {frames: {} for frames in readings}
     train = TrainConfig(epochs=options.epochs, batch_size=16)
+    table = pd.DataFrame({name: getattr(feature_set, name) for name in ("clip_id", "actor", "label")})
     for protocol in ("random", "repetition"):
         first = None
         for frames in readings:
             features, parts = reading(feature_set, frames), []
             for seed in range(3):
                 # One actor is on both sides in either protocol, which only "random" allows.
-                own = repetition_folds(features, options.folds, seed) if protocol == "repetition" else None
+                own = folds(table, protocol, seed, options.folds) if protocol == "repetition" else None
                 where = out / "frames" / protocol / f"{frames}-{seed}"
                 predicted = cross_validation.cross_validate(
                     features, "video", "random", options.folds, out=where, train=train, seed=seed, parts=own

@@ -30,7 +30,6 @@ def test_a_bar_appears_where_it_takes_long_and_gives_rate_and_time_left(capfd):
     assert "waiting: " in shown and "clip/s]" in shown and "<00:00" in shown
 
 
-@pytest.mark.slow
 def test_a_worker_process_has_no_bar(capfd):
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         pool.submit(slowly, 4).result()
@@ -60,7 +59,6 @@ def test_hashing_packing_and_unpacking_have_one(bars, table, cache, tmp_path):
     assert bars == ["looking into the cache", "all.zip", "all.zip", "verifying", "clips"]
 
 
-@pytest.mark.slow
 def test_classifiers_networks_and_corruptions_have_one(bars, small_runs):
     runs, _, features = small_runs
     rows = pd.DataFrame({"clip_id": features.clip_id, "actor": features.actor, "label": features.label})
@@ -79,7 +77,6 @@ def test_images_and_a_long_clip_have_one(bars, talking, tmp_path):
     assert bars == ["images", "decoding"]
 
 
-@pytest.mark.slow
 def test_many_clips_in_a_terminal_have_one_that_leaves_each_answer_its_own_line(bars, small_runs, monkeypatch, capsys):
     runs, table, _ = small_runs
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)

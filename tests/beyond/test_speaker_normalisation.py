@@ -69,7 +69,7 @@ def test_a_model_with_per_speaker_normalisation_refuses_to_predict_one_clip(feat
     tiny = SubsystemConfig(units=4, fc_units=4)
     options = {"out": tmp_path / "audio", "train": TrainConfig(epochs=1, batch_size=4), "progress": False}
     result = cross_validation.cross_validate(
-        speaker_normalisation.normalised(features), "audio", "actor", 2, 1, audio=tiny, **options
+        speaker_normalisation.normalised(features), "audio", "actor", 2, audio=tiny, **options
     )
     with pytest.raises(ValueError, match="trained with per-speaker normalisation"):
         predictor.Predictor.load(result.out, fold=1)

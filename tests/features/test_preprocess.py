@@ -78,10 +78,7 @@ def test_one_pass_gives_what_two_passes_give(table, tmp_path):
     assert content(tmp_path / "one") == content(tmp_path / "two") and row.video_path == row.audio_path
 
 
-@pytest.mark.parametrize(
-    "moments", [("vgg16-*",), pytest.param(("faces-*/*.npz", "vgg16-*"), marks=pytest.mark.slow)], ids=len
-)
-def test_however_often_it_was_killed_the_finished_cache_is_the_same_to_the_last_byte(moments, table, clips, tmp_path):
+def test_killed_twice_the_finished_cache_is_the_same_to_the_last_byte(table, clips, tmp_path):
     script = (
         "import sys; from helpers import data, features; table = data.index(sys.argv[1]).iloc[::8];"
         "features.build(table, sys.argv[2], progress=False)"
@@ -95,7 +92,7 @@ def test_however_often_it_was_killed_the_finished_cache_is_the_same_to_the_last_
         while not list((tmp_path / "killed").glob(pattern)) and process.poll() is None:
             time.sleep(0.01)
 
-    for moment in moments:
+    for moment in ("faces-*/*.npz", "vgg16-*"):
         process = start()
         wait_for(moment, process)
         time.sleep(0.3)

@@ -4,7 +4,7 @@ import pytest
 
 from tests.fuzz import __main__ as fuzz
 
-FEW = {"clips": 6, "bundles": 3, "caches": 3, "servers": 12}
+FEW = {"clips": 6, "bundles": 4, "caches": 6, "servers": 12}
 
 
 @pytest.mark.parametrize("kind", fuzz.cases())

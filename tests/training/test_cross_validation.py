@@ -295,17 +295,18 @@ def fuse(out, encoders, kind="concatenate", **options):
 
 
 def test_a_frozen_fusion_keeps_the_subsystems_weights_and_learns_its_head(subsystems, tmp_path):
-    out = fuse(tmp_path / "fusion", "frozen", subsystems=subsystems, max_folds=1).out
-    fused = keras.saving.load_model(out / "fold_1" / "model.keras")
-    for stream, folder in subsystems.items():
-        alone = keras.saving.load_model(folder / "fold_1" / "model.keras")
-        for layer in ("audio_gru1",) * (stream == "audio") + (f"{stream}_attention", f"{stream}_fc"):
-            pairs = zip(fused.get_layer(layer).get_weights(), alone.get_layer(layer).get_weights())
-            assert all(np.array_equal(a, b) for a, b in pairs)
+    out = fuse(tmp_path / "fusion", "frozen", subsystems=subsystems).out
+    for k in (1, 2):
+        fused = keras.saving.load_model(out / f"fold_{k}" / "model.keras")
+        for stream, folder in subsystems.items():
+            alone = keras.saving.load_model(folder / f"fold_{k}" / "model.keras")
+            for layer in ("audio_gru1",) * (stream == "audio") + (f"{stream}_attention", f"{stream}_fc"):
+                pairs = zip(fused.get_layer(layer).get_weights(), alone.get_layer(layer).get_weights())
+                assert all(np.array_equal(a, b) for a, b in pairs)
 
 
 def test_a_trained_fusion_starts_from_the_subsystems_and_moves_on(subsystems, tmp_path):
-    out = fuse(tmp_path / "fusion", "fine-tuned", subsystems=subsystems, max_folds=1).out
+    out = fuse(tmp_path / "fusion", "fine-tuned", subsystems=subsystems).out
     fused, alone = (keras.saving.load_model(f / "fold_1" / "model.keras") for f in (out, subsystems["audio"]))
     a, b = (model.get_layer("audio_fc").get_weights()[0] for model in (fused, alone))
     assert not np.array_equal(a, b) and np.abs(a - b).max() < 0.05, "two epochs away, not another start"
