@@ -56,6 +56,8 @@ def _rows(path, table):
     rows, names, last = [], set(), 1
     if lacking := [column for column in COLUMNS if column not in (table.fieldnames or ())]:
         raise ValueError(f"{path}: no column {', '.join(lacking)}; a manifest has {', '.join(COLUMNS)}")
+    if twice := [column for column in COLUMNS if table.fieldnames.count(column) > 1]:
+        raise ValueError(f"{path}: more than one column {' and '.join(twice)}; leave one of each")
     for values in table:
         where, begin, last = f"{path}, line {table.line_num}", last + 1, table.line_num
         if re.search(r"[\r\n]", "".join(map(str, values.values()))):

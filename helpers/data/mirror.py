@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shutil
+import warnings
 import zipfile
 
 import filelock
@@ -22,13 +23,18 @@ _ENTRY = re.compile(r"(?:faces|mfcc|vgg16)-[0-9a-f]{8}/[^/\\]+\.(?:npz|npy|why|j
 def pack(cache, path):
     """Packs a cache into one zip archive, the same bytes for the same entries. Returns its manifest.Row, without url.
 
-    The archive at `path` is replaced whole or not at all; a folder gets `emotion-cache.zip`.
+    The archive at `path` is replaced whole or not at all; a folder gets `emotion-cache.zip`. A clip whose name
+    some systems cannot write, such as con.mp4, is left out with a warning.
     Raises FileNotFoundError: the cache holds no entry.
     """
     cache, path = pathlib.Path(cache), pathlib.Path(path)
     path = path / NAME if path.is_dir() else path
     names = sorted(p.relative_to(cache).as_posix() for p in cache.rglob("*") if p.is_file())
     names = [name for name in names if _ENTRY.fullmatch(name) and "/." not in name]
+    if left_out := [name for name in names if not _everywhere(cache, name)]:
+        names = [name for name in names if name not in left_out]
+        what = f"{len(left_out)} left out, {left_out[0]} first: rename the clip; not every system can write this"
+        warnings.warn(f"{path}: {what}", stacklevel=2)
     if not names:
         raise FileNotFoundError(f"{cache} holds no entry to pack: build the features first")
     with runtime.replacing(path) as target, zipfile.ZipFile(target, "w") as archive:
@@ -38,6 +44,14 @@ def pack(cache, path):
             with open(cache / name, "rb") as file, archive.open(info, "w") as member:
                 shutil.copyfileobj(file, member, 1 << 20)
     return manifest.Row("mirror", path.name, "", path.stat().st_size, content.md5(path), "as the data it was made of")
+
+
+def _everywhere(cache, name):
+    """True where every system can write an entry of this name."""
+    try:
+        return bool(zip_members.safe_path(cache, name, NAME))
+    except DownloadError:
+        return False
 
 
 def unpack(path, cache):

@@ -126,6 +126,7 @@ def test_a_row_without_address_says_where_to_ask(tmp_path):
     "header, line, words",
     [
         ("dataset,file,url,bytes,licence", "x,a,http://h/a,1,free", "no column md5"),
+        ("dataset,file,url,bytes,md5,licence,md5", "x,a,http://h/a,1,,free,", "more than one column md5"),
         (",".join(manifest.COLUMNS), "x,a,http://h/a,many,,free", "line 2: bytes is 'many'"),
         (",".join(manifest.COLUMNS), "x,a,http://h/a," + "1" * 5000 + ",,free", r"bad\.csv, line 2: bytes is '1{40}';"),
         (",".join(manifest.COLUMNS), "x,a,http://h/a," + "1" * 16 + ",,free", r"bad\.csv, line 2: bytes is '1{16}';"),
