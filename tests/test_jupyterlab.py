@@ -48,10 +48,12 @@ VISIBLE = """img => {
 
 @pytest.fixture(scope="module")
 def folder(clips, cache, feature_set, tmp_path_factory):
-    """A copy of the suite, with clips and cache lent, since making them is tested elsewhere."""
+    """A copy of the suite, with clips and cache lent, since making them is tested elsewhere; and what is only read."""
     folder = tmp_path_factory.mktemp("lab")
     for name in ("notebooks", "helpers"):
         shutil.copytree(runtime.PROJECT / name, folder / name, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    for name in ("README.md", "data_manifest.csv", "docs", "pretrained", "samples"):
+        (folder / name).symlink_to(runtime.PROJECT / name)
     (folder / "data").mkdir()
     (folder / "data" / "synthetic").symlink_to(clips)
     (folder / "cache").symlink_to(cache)
