@@ -3,8 +3,8 @@
     python benchmarks/ablation.py RAVDESS_FOLDER [--protocol luna2022] [--rows "full model" "no SpecAugment" …]
                                   [--per-speaker] [--seeds 1] [--epochs 40] [--max-folds 5] [--result docs/results]
 
-The rows are those of `helpers.beyond.recipe.ablation`, all of them by default; with several seeds a row is the ensemble
-of their models. Each is compared with the full model on the same folds, which is trained where it is not yet.
+The rows are those of `helpers.beyond.recipe.ablation`, all of them by default. With several seeds, a row's numbers are
+means over them; its predictions have a column `seed`. `benchmarks/tables.py` compares the rows with the full model.
 Resumable: the same command goes on with the next fold. KERAS_BACKEND=jax is the faster on a CPU.
 """
 
@@ -12,12 +12,12 @@ import argparse
 import dataclasses
 import pathlib
 
+import pandas as pd
 from tables import keep
 
 from helpers import config, runtime
-from helpers.beyond import ensemble, recipe, speaker_normalisation
+from helpers.beyond import recipe, speaker_normalisation
 from helpers.data import ravdess
-from helpers.evaluation import significance
 from helpers.features import building
 from helpers.training import cross_validation
 
@@ -36,20 +36,17 @@ def main():
     options = parser.parse_args()
     for name in options.rows:
         models = train_row(options, name, options.epochs, options.seeds)
-        result = pooled(models)
         about = {"row": name, "seeds": options.seeds, "per_speaker": options.per_speaker}
-        about |= {"each_seed": [model.summary()["average"] for model in models]}
-        if name != "full model":
-            full = pooled(train_row(options, "full model", options.epochs, options.seeds))
-            by = result.summary()["interval_by"]
-            about["against_full_model"] = significance.difference(full.predictions, result.predictions, by)
+        about |= {"each_seed": [model.summary()["accuracy"] for model in models]}
         about |= {"config": config.read(models[0].out / "config.json"), "command": command(options, name)}
-        file = file_name(name, options.protocol, options.epochs, options.seeds, options.per_speaker)
-        keep(options.result, file, result, **about)
+        file = file_name(name, options.protocol, options.epochs, options.per_speaker)
+        keep(options.result, file, together(models), **about)
 
 
-def pooled(models):
-    return models[0] if len(models) == 1 else ensemble.combine(models, "audio")
+def together(models):
+    """The CVResults of one seed or several as one, whose predictions hold each clip once a seed."""
+    predictions = pd.concat([model.predictions.assign(seed=seed) for seed, model in enumerate(models)])
+    return dataclasses.replace(models[0], predictions=predictions.reset_index(drop=True))
 
 
 def train_row(options, name, epochs, seeds):
@@ -85,10 +82,10 @@ def command(options, name):
     return f"KERAS_BACKEND=jax python benchmarks/ablation.py ROOT {words}"
 
 
-def file_name(row, protocol, epochs, seeds, per_speaker):
+def file_name(row, protocol, epochs, per_speaker):
     """The name of a row in docs/results."""
     words = ["ablation", protocol, recipe.slug(row)] + [f"{epochs}-epochs"] * (epochs != recipe.TRAINING["epochs"])
-    return "-".join(words + [f"{seeds}-seeds"] * (seeds > 1) + ["per-speaker"] * per_speaker)
+    return "-".join(words + ["per-speaker"] * per_speaker)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""Table 4.3 on the real recordings: six audio architectures without attention. Prints one JSON line, row by row.
+"""Table 4.3 on the real recordings: six audio architectures without attention. Prints one JSON line a row.
 
-    python benchmarks/table_4_3.py RAVDESS_FOLDER [--max-folds 2] [--epochs 30] [--result docs/results]
+    python benchmarks/table_4_3.py RAVDESS_FOLDER [--max-folds 3] [--epochs 50] [--workers 3] [--result docs/results]
 
 Resumable, and on the same folds and with the same training as benchmarks/audio_real.py but for the dropout between
 RNNs, which the table does without.
 """
 
 import argparse
-import json
 import pathlib
 
 from audio_real import arguments, command, recordings, training
+from tables import keep
 
 from helpers import config, runtime
 from helpers.evaluation import published
@@ -19,7 +19,7 @@ from helpers.training import ablation
 
 def main():
     options = arguments(argparse.ArgumentParser(description=__doc__.splitlines()[0]))
-    results, table = ablation.run(
+    results, _ = ablation.run(
         recordings(options.root),
         "audio",
         published.TABLE_4_3,
@@ -30,17 +30,9 @@ def main():
         train=training(options),
         workers=options.workers,
     )
-    rows = table.to_dict(orient="index")
-    if options.result:
-        first = next(iter(results.values()))
-        settings = config.read(first.out / "config.json")
-        for name, result in results.items():
-            rows[name]["fold_accuracy"] = result.summary()["fold_accuracy"]
-        del settings["audio"]
-        about = {"command": command(), "data": "RAVDESS, 1440 speech recordings"}
-        path = pathlib.Path(options.result) / "table-4.3.json"
-        path.write_text(json.dumps({"rows": rows, "config": settings} | about, indent=1) + "\n")
-    print(json.dumps(rows))
+    for row, (name, result) in zip(published.TABLE_4_3, results.items()):
+        about = {"thesis": row["thesis"], "config": config.read(result.out / "config.json"), "command": command()}
+        keep(options.result and pathlib.Path(options.result), f"table-4.3-{name}", result, **about)
 
 
 if __name__ == "__main__":

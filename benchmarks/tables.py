@@ -18,7 +18,7 @@ import numpy as np
 
 from helpers.beyond import recipe
 from helpers.beyond.recipe import predictions
-from helpers.evaluation import significance
+from helpers.evaluation import published, significance
 from helpers.runtime import PROJECT
 
 RESULTS = PROJECT / "docs" / "results"
@@ -33,22 +33,26 @@ THESIS_FOLDS = (("audio", "76.52", "68.75, 81.25"), ("fusion", "91.25", "87.50, 
 NETWORKS = {"audio, with the suite's defaults": "audio-plain", "audio, tuned": "audio-tuned"}
 NETWORKS |= {"fusion with action units, with the defaults": "fusion-plain"}
 FRAMES = {"mean": "their mean", "one": "the middle frame", "all": "all, in order", "shuffled": "all, in random order"}
+JOINT = {"concatenate": "concatenation", "gated": "gate", "cross": "cross-attention"}
+CORRUPTIONS = {"white noise, SNR 10 dB": "noise, SNR 10 dB"}
+CORRUPTIONS |= {name: name for name in ("without video", "without audio")}
 UNMEASURED = ("video: the thesis' network", "both: the thesis' fusion")  # they need the clips of all actors
-LITERATURE = (  # row, random folds, luna2022 or other speaker-independent folds: accuracy unless UAR is named
-    ("audio: TIM-Net, 10 folds, as corrected by its authors", "90.07", ""),
-    ("audio: XLS-R, fine-tuned, `luna2022`", "", "81.82, 81.84 UAR †"),
-    ("audio: Whisper-large-v3, frozen, `emobox`", "", "75.9, 75.3 UAR"),
-    ("video: action units, biLSTM, `luna2022`", "", "62.13 †"),
-    ("video: MAE-DFER, six folds", "", "75.6"),
-    ("both: MFER, 5 folds", "96.94 †", ""),
-    ("both: Luna-Jiménez et al. 2022, `luna2022`", "", "86.70 †"),
-    ("both: HiCMAE, six folds", "", "87.99, 87.96 UAR"),
+COMPARED = (
+    "TIM-Net, Ye et al. 2023",
+    "MFER",
+    "Whisper-large-v3, frozen",
+    "MAE-DFER",
+    "HiCMAE",
+    "Luna-Jiménez et al. 2022",
 )
+COMPARED += tuple(f"{model}, Luna-Jiménez et al. 2022" for model in ("XLS-R, fine-tuned", "Action units, biLSTM"))
 # Differences worth a test: (what, file, against which file), corrected together (Holm 1979).
 PAIRS = (
     ("audio: functionals, LDA – the thesis' network", "lda-audio-luna2022", "audio-plain-luna2022"),
     ("both: the thesis' fusion – its audio alone", "fusion-plain-luna2022", "audio-plain-luna2022"),
+    ("random folds: the thesis' fusion – its audio alone", "fusion-plain-random", "audio-plain-random"),
     ("both: the thesis' fusion – face alone, SVM", "fusion-plain-luna2022", "svm-action-units-luna2022"),
+    ("random folds: the thesis' fusion – face alone, SVM", "fusion-plain-random", "svm-action-units-random"),
     ("audio: encoders, LDA – functionals, LDA", "lda-encoders-luna2022", "lda-audio-luna2022"),
     ("audio: functionals, LDA – SVM", "lda-audio-luna2022", "svm-audio-luna2022"),
     ("face: action units, LDA – SVM", "lda-action-units-luna2022", "svm-action-units-luna2022"),
@@ -97,11 +101,11 @@ def keep(folder, name, result, **about):
         (folder / "predictions").mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.json").write_text(json.dumps(summary, indent=1) + "\n")
         packed = {"method": "gzip", "mtime": 0}  # the same answers are the same bytes
-        rows = result.predictions[
-            ["clip_id", "actor", "label", "prediction", "fold", *probabilities(result.predictions)]
-        ]
+        seed = ["seed"] * ("seed" in result.predictions)  # where there are several
+        names = [*seed, "clip_id", "actor", "label", "prediction", "fold", *probabilities(result.predictions)]
         path = folder / "predictions" / f"{name}.csv.gz"
-        rows.sort_values("clip_id").to_csv(path, index=False, float_format="%.4f", compression=packed)
+        rows = result.predictions[names].sort_values([*seed, "clip_id"])
+        rows.to_csv(path, index=False, float_format="%.3f" if seed else "%.4f", compression=packed)
 
 
 def probabilities(predictions):
@@ -169,8 +173,42 @@ def thesis():
     return markdown(["", "protocol", "folds trained", "average", "lowest and best fold"], rows)
 
 
-def literature():
-    return markdown(["others; accuracy, unless UAR is named", "random folds", "speaker-independent"], LITERATURE)
+def table_4_3():
+    """The thesis' six audio architectures without attention; a fold is 144 clips."""
+    rows = []
+    for row in published.TABLE_4_3:
+        name = f"table-4.3-{row['layers']}x{row['units']}-{'bn' if row['batch_norm'] else 'plain'}-none"
+        if (RESULTS / f"{name}.json").is_file():
+            found = summary(name)
+            size = [f"{row['layers']} × {row['units']}", "yes" if row["batch_norm"] else "no"]
+            numbers = per_cent([found["average"]], 2) + [", ".join(per_cent(found["fold_accuracy"], 2))]
+            rows.append([*size, f"{found['parameters']:,}", *numbers, *per_cent([row["thesis"]], 0)])
+    head = ["layers × units", "batch normalisation", "parameters", "average", "fold by fold"]
+    return markdown([*head, "thesis, best of ten folds"], rows)
+
+
+def joint():
+    """The joint networks on audio and action units, whole and with one modality noisy or absent."""
+    rows = []
+    for kind, dropout, p in itertools.product(JOINT, ("0", "0.5"), PROTOCOLS):
+        name = f"joint-{p}-{kind}-{dropout}"
+        if predictions(name) is not None:
+            found = summary(name)
+            line = [JOINT[kind], "half of the clips" if float(dropout) else "none", PROTOCOLS[p], *cells(name)]
+            rows.append(line + [f"{found['corrupted'][c]:.1f}" for c in CORRUPTIONS])
+    return markdown(["joined by", "modality dropout", "", "accuracy", "UAR", *CORRUPTIONS.values()], rows)
+
+
+def literature(names=None):
+    """What others have published, those of `names` alone if given."""
+    rows = []
+    for row in published.table().reset_index().itertuples():
+        if not names or row.who in names:
+            folds = [row.protocol.partition(",")[0].removesuffix(" folds")] + [row.details] * bool(row.details)
+            folds = re.sub("(luna2022|emobox)", r"`\1`", ", ".join(folds))
+            numbers = ["–" if np.isnan(n) else f"{n:.2f}".removesuffix("0") for n in (row.accuracy, row.uar)]
+            rows.append([f"{row.modality.replace('audio + video', 'both')}: {row.who}", folds, *numbers])
+    return markdown(["others", "folds", "accuracy", "UAR"], rows)
 
 
 def emobox():
@@ -186,12 +224,14 @@ def differences():
             found.append([what, f"{100 * gain:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"])
             p_values.append(sign_flip(predictions(other), predictions(one)))
     corrected = holm(p_values)
-    rows = [[*row, f"{p:.4f}", f"{c:.4f}"] for row, p, c in zip(found, p_values, corrected)]
-    return markdown(["`luna2022`", "points (95 %)", "p", "p, Holm"], rows)
+    shown = [["< 0.0001" if p < 1e-4 else f"{p:.4f}" for p in both] for both in zip(p_values, corrected)]
+    rows = [[*row, *both] for row, both in zip(found, shown)]
+    return markdown(["`luna2022`, where random folds are not named", "points (95 %)", "p", "p, Holm"], rows)
 
 
 def sign_flip(a, b, draws=20_000, seed=0):
     """p-value of a paired difference: the sign of each speaker's difference is as good as a coin's (two-sided)."""
+    a = a[a.clip_id.isin(b.clip_id)].reset_index(drop=True)  # the seeds that both have
     gain = (b.prediction == b.label).astype(float) - (a.prediction == a.label)
     sums = gain.groupby(a.actor).sum().to_numpy()
     signs = np.random.default_rng(seed).choice((-1.0, 1.0), (draws, len(sums)))
@@ -207,20 +247,40 @@ def holm(p_values):
 
 
 def ablation():
-    """From the summaries, since the predictions were not kept; bold is what Holm's correction of all gains leaves."""
-    found = {(row, p): summary(f"ablation-{p}-{recipe.slug(row)}") for row in recipe.ablation() for p in PROTOCOLS}
-    gains = {key: one["against_full_model"] for key, one in found.items() if "against_full_model" in one}
-    z = {key: abs(gain) / ((high - low) / 3.92) for key, (gain, low, high) in gains.items()}
-    left = dict(zip(z, holm([math.erfc(value / math.sqrt(2)) for value in z.values()]) < 0.05))
-    rows = []
+    """The rows' gains over the full model on the same clips and seeds; bold is what Holm's correction of all leaves."""
+    rows, gains, p_values = {}, {}, {}
+    for row, p in itertools.product(recipe.ablation(), PROTOCOLS):
+        name, full = f"ablation-{p}-{recipe.slug(row)}", f"ablation-{p}-full-model"
+        rows[row, p] = summary(name)
+        if name == full:
+            continue
+        gain, low, high = gains[row, p] = recipe.gain(name, full)
+        if predictions(name) is None:  # from the interval
+            p_values[row, p] = math.erfc(abs(gain) / ((high - low) / 3.92) / math.sqrt(2))
+        else:
+            p_values[row, p] = sign_flip(predictions(full), predictions(name))
+    left = dict(zip(p_values, holm([*p_values.values()]) < 0.05))
+    lines = []
     for row in recipe.ablation():
-        line = [row, f"{found[row, 'random']['parameters']:,}"]
+        line = [row, f"{rows[row, 'random']['parameters']:,}"]
         for p in PROTOCOLS:
-            line += per_cent((found[row, p]["accuracy"], found[row, p]["uar"])[: 1 + (p == "luna2022")], 2)
+            found = rows[row, p]
+            line += per_cent((found["accuracy"], found["uar"])[: 1 + (p == "luna2022")], 2)
             gain = "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * x for x in gains.get((row, p), (0, 0, 0))))
-            line.append("–" if (row, p) not in gains else f"**{gain}**" if left[row, p] else gain)
-        rows.append(line)
-    return markdown(["", "parameters", "random folds", "gain", "`luna2022`", "UAR", "gain"], rows)
+            line.append("–" if (row, p) not in left else f"**{gain}**" if left[row, p] else gain)
+        lines.append([*line, found["seeds"]])
+    return markdown(["", "parameters", "random folds", "gain", "`luna2022`", "UAR", "gain", "seeds"], lines)
+
+
+def lengths():
+    """What longer training and augmentation are worth to each other: each seed on the same folds."""
+    rows = []
+    for row, epochs, p in itertools.product(("full model", "no augmentation"), ("", "-120-epochs"), PROTOCOLS):
+        name = f"ablation-{p}-{recipe.slug(row)}{epochs}"
+        if predictions(name) is not None:
+            seeds = ", ".join(per_cent(summary(name)["each_seed"], 2))
+            rows.append([row, epochs.strip("-epochs") or "40", PROTOCOLS[p], *cells(name), seeds])
+    return markdown(["", "epochs", "", "accuracy", "UAR", "each seed"], rows)
 
 
 def sexes():
@@ -281,7 +341,7 @@ def figure():
 
 def pages():
     """{page: {table: markdown}}."""
-    found = {"headline": headline(), "literature": literature()}
+    found = {"headline": headline(), "literature": literature(COMPARED)}
     more = {
         "thesis": thesis(),
         "emobox": emobox(),
@@ -290,6 +350,7 @@ def pages():
         "steps": steps(),
         "frames": frames(),
         "ablation": ablation(),
+        "literature": literature(),
     }
     return {"README.md": found, "docs/results.md": {"headline": headline()} | more}
 

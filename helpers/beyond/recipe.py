@@ -78,9 +78,27 @@ def result(name):
 
 @functools.cache
 def predictions(name):
-    """A result's committed out-of-fold predictions: DataFrame as `CVResult.predictions`, None where not kept."""
+    """A result's committed out-of-fold predictions: DataFrame as `CVResult.predictions`, None where not kept.
+
+    Where seeds are told apart, `seed` is the first column, and each clip is there once a seed, as `<clip_id>/<seed>`.
+    """
     path = runtime.PROJECT / "docs" / "results" / "predictions" / f"{name}.csv.gz"
-    return pd.read_csv(path).sort_values("clip_id", ignore_index=True) if path.is_file() else None
+    if not path.is_file():
+        return None
+    rows = pd.read_csv(path)
+    rows["clip_id"] += "/" + rows.seed.astype(str) if "seed" in rows else ""
+    return rows.sort_values("clip_id", ignore_index=True)
+
+
+def gain(name, full):
+    """(difference, low, high): accuracy less the full model's on the same clips and seeds, with its 95 % interval.
+
+    Over actors; as the summary has it, over clips in random folds, where the predictions were not kept.
+    """
+    kept, other = predictions(name), predictions(full)
+    if kept is None:
+        return result(name)["against_full_model"]
+    return significance.difference(other[other.clip_id.isin(kept.clip_id)], kept, by="actor")
 
 
 # {row of the headline table: name in docs/results, whose * is the protocol}; a row without a result is left out.
@@ -105,25 +123,23 @@ HEADLINE = {
 def results(rows=HEADLINE):
     """The committed results on all 24 actors, both protocols side by side, in per cent; `rows` is as HEADLINE.
 
-    Returns:
-        DataFrame: accuracy over all clips and its 95 % interval over actors (over clips in random folds where the
-        predictions were not kept), UAR, the gain over the full model on the same clips, folds; and the network's
-        parameters.
+    Returns: DataFrame: accuracy over all clips, its 95 % interval, UAR, gain (see `gain`), folds; parameters.
     """
     table = {}
     for label, name in rows.items():
         table[label] = {}
         for protocol in ("luna2022", "random"):
+            file, full = name.replace("*", protocol), f"ablation-{protocol}-full-model"
             try:
-                summary = result(name.replace("*", protocol))
+                summary = result(file)
             except FileNotFoundError:
                 continue
-            kept = predictions(name.replace("*", protocol))
+            kept = predictions(file)
             low, high = summary["accuracy_interval"] if kept is None else significance.interval(kept, by="actor")
             row = {"accuracy": f"{100 * summary['accuracy']:.2f}", "95 %": f"{100 * low:.1f} to {100 * high:.1f}"}
             row |= {"UAR": f"{100 * summary['uar']:.2f}"}
-            if "against_full_model" in summary:
-                row["gain"] = "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * x for x in summary["against_full_model"]))
+            if file.startswith("ablation-") and file != full:
+                row["gain"] = "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * x for x in gain(file, full)))
             row["folds"] = summary["folds"]
             table[label] |= {f"{protocol}, {column}": value for column, value in row.items()}
             if "parameters" in summary:

@@ -1,5 +1,7 @@
 """Results of the thesis and of others on RAVDESS speech, each with its protocol. Accuracies between 0 and 1."""
 
+import pathlib
+
 # Tables 4.2, 4.4 and 4.5: average, best, lowest and standard deviation of ten random folds.
 THESIS = {
     "video": {"average": 0.7819, "best": 0.8333, "lowest": 0.7361, "std": 0.03},
@@ -18,53 +20,30 @@ TABLE_4_1, TABLE_4_3 = (
     for rows in (_TABLE_4_1, _TABLE_4_3)
 )
 
-_RANDOM, _ACTOR = "random folds, speaker-dependent", "speaker-independent"
-_OTHER, _CHOSEN = "as published, folds not compared", "luna2022; epoch chosen on the test fold"
-_SWAPPED = "in table 4.6, there as audio + video"
-_LUNA, _RAVDESS = "doi:10.3390/app12010327", "doi:10.1371/journal.pone.0196391"
-# Table 4.6 with the papers that it compares with, and what it leaves out: who, modality, accuracy or UAR, metric,
-# protocol, details, reference. Compare within one protocol alone.
-_OTHERS = (
-    ("thesis: Song 2021", "audio", 0.7652, "accuracy", _RANDOM, "10 folds, average (best 81.25)", "table 4.4"),
-    ("thesis: Song 2021", "video", 0.7819, "accuracy", _RANDOM, "10 folds, average (best 83.33)", "table 4.2"),
-    ("thesis: Song 2021", "audio + video", 0.9125, "accuracy", _RANDOM, "10 folds, average (best 94.44)", "table 4.5"),
-    ("Ghaleb et al. 2019", "audio + video", 0.677, "accuracy", _OTHER, "in table 4.6", "doi:10.1109/ACII.2019.8925444"),
-    ("Mustaqeem et al. 2020", "audio", 0.7702, "accuracy", _OTHER, _SWAPPED, "doi:10.1109/ACCESS.2020.2990405"),
-    ("Issa et al. 2020", "audio", 0.7161, "accuracy", _OTHER, "in table 4.6", "doi:10.1016/j.bspc.2020.101894"),
-    ("TIM-Net, Ye et al. 2023", "audio", 0.9007, "accuracy", _RANDOM, "10 folds, last epoch", "arXiv:2211.08233"),
-    ("WavLM-L + logistic regression", "audio", 0.917, "UAR", _RANDOM, "5 folds", ""),
-    ("VGGFace + MFCC fusion", "audio + video", 0.9583, "accuracy", _RANDOM, "48.06 leave-one-speaker-out", ""),
-    ("XLS-R + logistic regression", "audio", 0.819, "accuracy", _ACTOR, "leave-one-speaker-out", ""),
-    ("Luna-Jiménez et al. 2022", "audio", 0.8182, "accuracy", _ACTOR, _CHOSEN, _LUNA),
-    ("ComParE features", "audio", 0.636, "accuracy", _ACTOR, "hand-crafted", ""),
-    ("LSTM with soft attention", "audio", 0.623, "UAR", _ACTOR, "hand-crafted features", ""),
-    ("Chumachenko et al. 2022", "video", 0.7492, "accuracy", _ACTOR, "one split", "arXiv:2201.11095"),
-    ("EMO-AffectNet, Ryumina et al. 2022", "video", 0.658, "accuracy", _ACTOR, "", "doi:10.1016/j.neucom.2022.10.013"),
-    ("Luna-Jiménez et al. 2022", "video", 0.6213, "accuracy", _ACTOR, "luna2022", _LUNA),
-    ("Luna-Jiménez et al. 2022", "audio + video", 0.8670, "accuracy", _ACTOR, _CHOSEN, _LUNA),
-    ("human raters, as the thesis quotes them", "audio", 0.62, "accuracy", "human raters", "", _RAVDESS),
-    ("human raters, as the thesis quotes them", "video", 0.72, "accuracy", "human raters", "", _RAVDESS),
-)
+_PROTOCOLS = {"random": "random folds, speaker-dependent", "actor": "speaker-independent"}
+_PROTOCOLS |= {"other": "as published, folds not compared", "human": "human raters"}
 
 
 def table(own=None):
     """Table 4.6 with protocols: published results and one's own in the same columns.
 
-    `own` is {name: summary dict}, as `CVResult.summary` gives it.
+    literature.csv holds the papers that the thesis compares with, and what it leaves out. † in its details: the epoch
+    was chosen on the test fold. `own` is {name: summary dict}, as `CVResult.summary` gives it.
 
-    Returns: DataFrame who, value (per cent), metric, details, reference, by protocol and modality, best first in one.
+    Returns: DataFrame who, accuracy, uar (per cent, NaN where not published), details, reference, by protocol and
+        modality, best first in one. Compare within one protocol alone.
     """
     import pandas as pd
 
-    rows = []
+    results, rows = pd.read_csv(pathlib.Path(__file__).with_name("literature.csv")), []
     for name, summary in (own or {}).items():
-        protocol = _RANDOM if summary["protocol"] == "random" else _ACTOR
+        protocol = "random" if summary["protocol"] == "random" else "actor"
         modality = "audio + video" if summary["model"] == "fusion" else summary["model"]
         details = f"{summary['protocol']}, {summary['folds']} folds, average"
-        rows.append((f"here: {name}", modality, summary["average"], "accuracy", protocol, details, ""))
-    columns = ["who", "modality", "value", "metric", "protocol", "details", "reference"]
-    results = pd.DataFrame([*rows, *_OTHERS], columns=columns)
-    results["value"] = (100 * results.value).round(2)
-    results["order"] = results.protocol.map({_RANDOM: 0, _ACTOR: 1, _OTHER: 2}).fillna(3)
-    results = results.sort_values(["order", "modality", "value"], ascending=[True, True, False], kind="stable")
-    return results.drop(columns="order").set_index(["protocol", "modality"])
+        numbers = [round(100 * summary[metric], 2) for metric in ("average", "uar")]
+        rows.append((f"here: {name}", modality, *numbers, protocol, details, ""))
+    results = pd.concat([pd.DataFrame(rows, columns=results.columns), results]) if rows else results
+    results["order"], results["best"] = results.protocol.map([*_PROTOCOLS].index), results.accuracy.fillna(results.uar)
+    results = results.sort_values(["order", "modality", "best"], ascending=[True, True, False], kind="stable")
+    results = results.assign(protocol=results.protocol.map(_PROTOCOLS)).fillna({"details": "", "reference": ""})
+    return results.drop(columns=["order", "best"]).set_index(["protocol", "modality"])
