@@ -149,6 +149,9 @@ class MaskedMean(keras.layers.Layer):
         there = ops.cast(mask, x.dtype)[..., None]
         return ops.sum(x * there, axis=1) / ops.maximum(ops.sum(there, axis=1), 1)
 
+    def compute_mask(self, *args, **options):
+        return None
+
 
 @keras.saving.register_keras_serializable(package="helpers")
 class Positions(keras.layers.Layer):

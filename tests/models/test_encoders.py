@@ -49,6 +49,13 @@ def test_padding_never_changes_an_answer_and_every_real_step_does(kind):
         assert not np.allclose(plain[0], np.asarray(model({**given, "audio": changed}))[0], atol=1e-6), step
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_keras_warns_of_no_mask_that_a_layer_would_destroy(kind):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*mask.*")
+        subsystem(kind, convolution=4)(clips())
+
+
 @pytest.mark.parametrize(
     "kind",
     [kind if kind in ("everything", "transformer") else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS],
