@@ -33,18 +33,9 @@ THESIS_FOLDS = (("audio", "76.52", "68.75, 81.25"), ("fusion", "91.25", "87.50, 
 NETWORKS = {"audio, with the suite's defaults": "audio-plain", "audio, tuned": "audio-tuned"}
 NETWORKS |= {"fusion with action units, with the defaults": "fusion-plain"}
 FRAMES = {"mean": "their mean", "one": "the middle frame", "all": "all, in order", "shuffled": "all, in random order"}
-JOINT = {"concatenate": "concatenation", "gated": "gate", "cross": "cross-attention"}
-CORRUPTIONS = {"white noise, SNR 10 dB": "noise, SNR 10 dB"}
-CORRUPTIONS |= {name: name for name in ("without video", "without audio")}
 UNMEASURED = ("video: the thesis' network", "both: the thesis' fusion")  # they need the clips of all actors
-COMPARED = (
-    "TIM-Net, Ye et al. 2023",
-    "MFER",
-    "Whisper-large-v3, frozen",
-    "MAE-DFER",
-    "HiCMAE",
-    "Luna-Jiménez et al. 2022",
-)
+COMPARED = ("TIM-Net, Ye et al. 2023", "MFER", "Whisper-large-v3, frozen", "MAE-DFER", "HiCMAE")
+COMPARED += ("Luna-Jiménez et al. 2022",)
 COMPARED += tuple(f"{model}, Luna-Jiménez et al. 2022" for model in ("XLS-R, fine-tuned", "Action units, biLSTM"))
 # Differences worth a test: (what, file, against which file), corrected together (Holm 1979).
 PAIRS = (
@@ -54,6 +45,7 @@ PAIRS = (
     ("both: the thesis' fusion – face alone, SVM", "fusion-plain-luna2022", "svm-action-units-luna2022"),
     ("random folds: the thesis' fusion – face alone, SVM", "fusion-plain-random", "svm-action-units-random"),
     ("audio: encoders, LDA – functionals, LDA", "lda-encoders-luna2022", "lda-audio-luna2022"),
+    ("audio: encoders, network – LDA", "network-audio-encoders-luna2022", "lda-audio-encoders-luna2022"),
     ("audio: functionals, LDA – SVM", "lda-audio-luna2022", "svm-audio-luna2022"),
     ("face: action units, LDA – SVM", "lda-action-units-luna2022", "svm-action-units-luna2022"),
     ("both, two LDAs – audio alone", "equal-fusion-2-luna2022", "lda-audio-encoders-luna2022"),
@@ -173,32 +165,6 @@ def thesis():
     return markdown(["", "protocol", "folds trained", "average", "lowest and best fold"], rows)
 
 
-def table_4_3():
-    """The thesis' six audio architectures without attention; a fold is 144 clips."""
-    rows = []
-    for row in published.TABLE_4_3:
-        name = f"table-4.3-{row['layers']}x{row['units']}-{'bn' if row['batch_norm'] else 'plain'}-none"
-        if (RESULTS / f"{name}.json").is_file():
-            found = summary(name)
-            size = [f"{row['layers']} × {row['units']}", "yes" if row["batch_norm"] else "no"]
-            numbers = per_cent([found["average"]], 2) + [", ".join(per_cent(found["fold_accuracy"], 2))]
-            rows.append([*size, f"{found['parameters']:,}", *numbers, *per_cent([row["thesis"]], 0)])
-    head = ["layers × units", "batch normalisation", "parameters", "average", "fold by fold"]
-    return markdown([*head, "thesis, best of ten folds"], rows)
-
-
-def joint():
-    """The joint networks on audio and action units, whole and with one modality noisy or absent."""
-    rows = []
-    for kind, dropout, p in itertools.product(JOINT, ("0", "0.5"), PROTOCOLS):
-        name = f"joint-{p}-{kind}-{dropout}"
-        if predictions(name) is not None:
-            found = summary(name)
-            line = [JOINT[kind], "half of the clips" if float(dropout) else "none", PROTOCOLS[p], *cells(name)]
-            rows.append(line + [f"{found['corrupted'][c]:.1f}" for c in CORRUPTIONS])
-    return markdown(["joined by", "modality dropout", "", "accuracy", "UAR", *CORRUPTIONS.values()], rows)
-
-
 def literature(names=None):
     """What others have published, those of `names` alone if given."""
     rows = []
@@ -273,14 +239,16 @@ def ablation():
 
 
 def lengths():
-    """What longer training and augmentation are worth to each other: each seed on the same folds."""
+    """What augmentation gains in random folds, by the length of training."""
     rows = []
-    for row, epochs, p in itertools.product(("full model", "no augmentation"), ("", "-120-epochs"), PROTOCOLS):
-        name = f"ablation-{p}-{recipe.slug(row)}{epochs}"
-        if predictions(name) is not None:
-            seeds = ", ".join(per_cent(summary(name)["each_seed"], 2))
-            rows.append([row, epochs.strip("-epochs") or "40", PROTOCOLS[p], *cells(name), seeds])
-    return markdown(["", "epochs", "", "accuracy", "UAR", "each seed"], rows)
+    for epochs in ("40", "120"):
+        end = f"-{epochs}-epochs" * (epochs != "40")
+        names = [f"ablation-random-{row}{end}" for row in ("no-augmentation", "full-model")]
+        if all(predictions(name) is not None for name in names):
+            gain = significance.difference(*map(predictions, names), by="actor")
+            shown = "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * x for x in gain))
+            rows.append([epochs, *(cells(name)[0] for name in names), shown])
+    return markdown(["epochs, random folds", "no augmentation", "full model", "gain of augmentation"], rows)
 
 
 def sexes():
@@ -350,6 +318,7 @@ def pages():
         "steps": steps(),
         "frames": frames(),
         "ablation": ablation(),
+        "lengths": lengths(),
         "literature": literature(),
     }
     return {"README.md": found, "docs/results.md": {"headline": headline()} | more}

@@ -53,6 +53,24 @@ def test_every_number_of_the_headline_table_is_recomputed_from_the_probabilities
     assert checked >= 24
 
 
+def test_every_row_of_the_ablation_is_recomputed_from_the_predictions_of_each_seed():
+    right, checked = {}, 0
+    for path in sorted(RESULTS.glob("predictions/ablation-*.csv.gz")):
+        found, name = pd.read_csv(path), path.name.removesuffix(".csv.gz")
+        stored = json.loads((RESULTS / f"{name}.json").read_text())
+        right[name] = found.assign(right=found.prediction == found.label).set_index(["seed", "clip_id"]).right
+        assert right[name].index.is_unique and len(found) == 1440 * stored["seeds"]
+        assert right[name].groupby("seed").mean().tolist() == pytest.approx(stored["each_seed"])
+        assert right[name].mean() == pytest.approx(stored["accuracy"])
+    full = right.pop("ablation-luna2022-full-model")
+    for name, row in right.items():
+        if name.startswith("ablation-luna2022-"):
+            expected = row.mean() - full[full.index.isin(row.index)].mean()
+            assert recipe.gain(name, "ablation-luna2022-full-model")[0] == pytest.approx(expected)
+            checked += 1
+    assert checked >= 18
+
+
 def test_the_predictions_are_small():
     assert sum(path.stat().st_size for path in PREDICTIONS) < 5e6
 

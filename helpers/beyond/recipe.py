@@ -109,6 +109,7 @@ HEADLINE = {
     "audio: functionals, LDA": "lda-audio-*",
     "audio: pretrained encoders, LDA": "lda-encoders-*",
     "audio: pretrained encoders, LDA with a ridge chosen in each fold": "lda-audio-encoders-*",
+    "audio: pretrained encoders, one network": "network-audio-encoders-*",
     "face: action units, SVM": "svm-action-units-*",
     "face: action units, LDA": "lda-action-units-*",
     "both: encoders and action units, one LDA": "lda-both-*",
