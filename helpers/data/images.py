@@ -32,6 +32,7 @@ JAFFE_NAMES = dict(zip(("AN", "DI", "FE", "HA", "SA", "SU", "NE"), FER_NAMES.val
 SPLITS = ("train", "public", "private")
 _OFFICIAL = dict(zip(("training", "publictest", "privatetest"), SPLITS))
 _FOLDERS = dict(zip(("train", "validation", "test"), SPLITS))
+_TABLES = ("fer2013.csv", "icml_face_data.csv", "train.csv")  # the best first; beside them lie others, without labels
 _PICTURES = (".jpg", ".jpeg", ".png")
 _FORMATS = ("JPEG", "PNG", "TIFF")  # Pillow would read more, and start other programs for some
 _COMPETITION = "challenges-in-representation-learning-facial-expression-recognition-challenge"
@@ -97,7 +98,7 @@ def fer2013(path=None):
         packed = [name for name in names if name.endswith((".csv", ".csv.gz", ".zip"))]
         if not packed:
             raise FileNotFoundError(f"no FER2013 in {path}: found {', '.join(names[:8]) or 'nothing'}. {_GET_FER}")
-        path = path / min(packed, key=lambda name: (name != "fer2013.csv", name))
+        path = path / min(packed, key=_rank)
     try:
         if not zipfile.is_zipfile(path):
             with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
@@ -105,13 +106,18 @@ def fer2013(path=None):
         with zipfile.ZipFile(path) as archive:
             tables = [name for name in archive.namelist() if name.endswith(".csv")]
             if tables:
-                return _image_set(path, _rows(path, archive.open(tables[0])), _parse)
+                return _image_set(path, _rows(path, archive.open(min(tables, key=_rank))), _parse)
             names = sorted(name for name in archive.namelist() if name.lower().endswith(_PICTURES))
             return _from_files(path, [(name, zipfile.Path(archive, name)) for name in names])
     except (*zip_members.BROKEN, RuntimeError, OSError) as error:  # RuntimeError: it is encrypted
         if getattr(error, "errno", None):  # of the disk; gzip's and bz2's words for damage have none
             raise
         raise ValueError(f"{path} is cut short or damaged ({error}): get it again") from error
+
+
+def _rank(name):
+    file = name.rsplit("/", 1)[-1]
+    return _TABLES.index(file) if file in _TABLES else len(_TABLES), name
 
 
 def jaffe(folder, cut=None):

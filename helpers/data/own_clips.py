@@ -41,23 +41,31 @@ def index(source):
     else:
         raise FileNotFoundError(f"no clips at {source}: give a csv of path, emotion, speaker, or a folder a class")
     excluded, rows, seen = Exclusions(), [], {}
-    classes = tuple(dict.fromkeys(entry["emotion"] for entry in entries))
     speakers = sorted({entry["speaker"] for entry in entries})
     stems = [_printable(pathlib.PurePath(entry["path"]).with_suffix("").as_posix()) for entry in entries]
     named = collections.Counter(stems)
+    # A video whose sound also lies beside it as a file is one take.
+    takes = {stem: entry["path"] for stem, entry in zip(stems, entries) if entry["path"].lower().endswith(VIDEO)}
+    sounds = {entry["audio"]: entry["path"] for entry in entries if entry["audio"]}
     for entry, stem in zip(runtime.bar(entries, "clips"), stems):
         if reason := _unusable(root, entry, seen):
             excluded.add(_printable(entry["path"]), reason)
             continue
+        video = sounds.get(entry["path"]) or takes.get(stem)
+        if entry["path"].lower().endswith(SOUND) and video and os.path.isfile(root / video):
+            excluded.add(_printable(entry["path"]), f"the sound of {_printable(video)}, which is a clip already")
+            continue
         path, sound = root / entry["path"], root / (entry["audio"] or entry["path"])
         video = str(path) if path.suffix.lower() in VIDEO else ""
         row = {"clip_id": stem if named[stem] == 1 else _printable(entry["path"]), "path": str(path)}
-        row |= {"emotion": entry["emotion"], "label": classes.index(entry["emotion"])}
+        row |= {"emotion": entry["emotion"]}
         row |= dict.fromkeys(("intensity", "statement", "repetition"), 0)  # not known
         row |= {"actor": speakers.index(entry["speaker"]) + 1, "sex": "", "modality": 1 if video else 3}
         rows.append(row | {"video_path": video, "audio_path": str(sound), "speaker": entry["speaker"]})
     if not rows:
         raise ValueError(f"no usable clip in {source}.\n{excluded}")
+    classes = tuple(dict.fromkeys(row["emotion"] for row in rows))
+    rows = [row | {"label": classes.index(row["emotion"])} for row in rows]
     return ravdess.as_table(rows, excluded, classes, f"own clips ({source.resolve().name})")
 
 
@@ -68,24 +76,28 @@ def _from_csv(source):
         raise ValueError(f"{source} has {source.stat().st_size:,} bytes, and no list of clips has over {LARGEST:,}")
     options = {"compression": None, "dtype": str, "keep_default_na": False, "index_col": False, "encoding": "utf-8-sig"}
     try:
-        table = pd.read_csv(source, **options).fillna("")
+        with open(source, encoding="utf-8-sig") as file:
+            header = file.readline()
+        mark = next((mark for mark in ";\t" if mark in header and "," not in header), ",")  # Excel's, by country
+        table = pd.read_csv(source, sep=mark, **options).fillna("")
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise ValueError(f"{source} is no csv of path,emotion,speaker: {error}") from error
+        raise ValueError(f"{source} is no csv of path,emotion,speaker in UTF-8 (Excel's CSV UTF-8): {error}") from error
     table = table.rename(columns=lambda name: str(name).strip().lower())
     names = [re.sub(r"\.\d+$", "", name) for name in table]  # pandas calls a second "path" "path.1"
     if twice := [name for name in ("path", "emotion", "speaker", "audio") if names.count(name) > 1]:
         raise ValueError(f"{source}: more than one column {' and '.join(twice)} (in any case); leave one of each")
     table = table.apply(lambda column: column.str.strip())
+    table = table[(table != "").any(axis=1)]  # Excel keeps rows that were emptied
     if lacking := [name for name in ("path", "emotion") if name not in table]:
         columns = f"{' and '.join(lacking)}; found: {', '.join(table.columns)}"
         raise ValueError(f"{source}: no column {columns}. Needed: path,emotion,speaker")
     joined = table.apply(lambda column: column.str.contains("\n")).any(axis=1)
     if joined.any():
-        raise ValueError(f"{source}, row {joined.argmax() + 1}: a quote that opens there is not closed in its row")
+        raise ValueError(f"{source}, row {joined.idxmax() + 1}: a quote that opens there is not closed in its row")
     faults = {f"{name} is empty": table[name] == "" for name in ("path", "emotion")}
     for fault, rows in (faults | {"its path stands in an earlier row already": table.path.duplicated()}).items():
         if rows.any():
-            raise ValueError(f"{source}, row {rows.argmax() + 1}: {fault}")
+            raise ValueError(f"{source}, row {rows.idxmax() + 1}: {fault}")
     return [{"speaker": "", "audio": ""} | entry for entry in table.to_dict("records")]
 
 

@@ -10,7 +10,7 @@ from helpers.config import AudioConfig, VideoConfig
 from helpers.data import mirror, ravdess_zenodo
 from helpers.features import cache as caches
 from helpers.features import clip, preprocess
-from helpers.features.feature_set import STREAMS, FeatureSet, OnDisk
+from helpers.features.feature_set import STREAMS, FeatureSet, OnDisk, new_array
 from helpers.video import faces
 
 
@@ -107,9 +107,12 @@ def _gather(table, plan, on_disk):
         if on_disk:
             path = pathlib.Path(on_disk) / f"{stream}.npy"
             path.parent.mkdir(parents=True, exist_ok=True)
-            padded = np.lib.format.open_memmap(path, "w+", np.float32, shape)
-        else:
-            padded = np.zeros(shape, dtype=np.float32)
+        try:
+            padded = new_array(path, np.float32, shape) if on_disk else np.zeros(shape, dtype=np.float32)
+        except MemoryError as error:
+            longest = f"{kept.clip_id.iloc[int(length.argmax())]} has {length.max()} {stream} frames"
+            usual = f"half of the clips have at most {np.median(length):.0f}"
+            raise MemoryError(f"{longest}, to which all are padded; {usual}: cut it, or leave it out") from error
         for row, clip_id, n, part in zip(padded, kept.clip_id, length, parts):
             row[:n] = caches.load(plan.entries[clip_id][kind])["values"] if part is None else part
         fields |= {stream: OnDisk(path) if on_disk else padded, f"{stream}_length": length}

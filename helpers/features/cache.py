@@ -19,7 +19,7 @@ from helpers import config, runtime
 from helpers.data import content
 
 # Counted up when the way an entry is made changes, so that entries of two versions never mix.
-_VERSIONS = {"faces": 2, "mfcc": 2, "vgg16": 2}
+_VERSIONS = {"faces": 3, "mfcc": 2, "vgg16": 2}
 _ARRAYS = {"faces": {"frames", "found", "boxes", "times", "others"}, "mfcc": {"values"}, "vgg16": {"values"}}
 _DAY = 86_400  # s
 

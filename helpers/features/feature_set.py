@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
 
 import numpy as np
@@ -12,6 +13,18 @@ from helpers.data.exclusions import Exclusions
 
 STREAMS = ("video", "audio")
 _ROWS = 4096  # clips read at a time where all of them are gone through
+
+
+def new_array(path, dtype, shape):
+    """A new .npy file as an array, its room taken at once: a mapped file on a full disk would kill the process."""
+    array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "r+b") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, os.path.getsize(path))
+            except OSError as error:
+                raise OSError(error.errno, f"{os.path.getsize(path) / 1e9:.1f} GB do not fit", str(path)) from error
+    return array
 
 
 class OnDisk:
@@ -139,9 +152,11 @@ class FeatureSet:
         """Writes a folder with one .npy an array, for sets larger than the memory; `load` leaves them on the disk."""
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        for field in {field.name for field in dataclasses.fields(self)} - self._fields().keys():
+            (folder / f"{field}.npy").unlink(missing_ok=True)  # of another set that lay here
         for name, value in self._fields().items():
             if not (isinstance(value, OnDisk) and pathlib.Path(value.path) == folder / f"{name}.npy"):
-                out = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", value.dtype, value.shape)
+                out = new_array(folder / f"{name}.npy", value.dtype, value.shape)
                 for at in range(0, len(value), _ROWS):
                     out[at : at + _ROWS] = value[at : at + _ROWS]
                 out.flush()

@@ -232,6 +232,9 @@ def make_entries(clip_id, job, video, audio, threads=0, seconds=0, parent=None):
         import cv2
 
         cv2.setNumThreads(1)  # the processes share the cores already
+    job = {stream: (path, entry) for stream, (path, entry) in job.items() if not entry.is_file()}
+    if not job:  # another process made it meanwhile, and may have deleted the file
+        return clip_id, None
     marks = [caches.mark(entry) for _, entry in job.values()]
     try:
         with open(marks[0], "w") as file, contextlib.ExitStack() as stack:

@@ -145,10 +145,10 @@ def decode(path, pictures=True, sound=None, threads=0):
     name, kind = pathlib.Path(path).name, "pictures" if pictures else "sound"
     try:
         with open(str(path), "rb") as file:
-            head, there = file.read(12), os.fstat(file.fileno()).st_size
+            head, there = file.read(1 << 20), os.fstat(file.fileno()).st_size
         quick = _QUICK if head[4:8] == b"ftyp" else {}  # by its content: a name may be wrong
         told = 8 + int.from_bytes(head[4:8], "little")  # of a wav; a recorder that streams writes the largest numbers
-        if head[:4] + head[8:] == b"RIFFWAVE" and there < 0.9 * told < 0.9 * 0x7FFF0000:
+        if head[:4] + head[8:12] == b"RIFFWAVE" and there < 0.9 * told < 0.9 * 0x7FFF0000:
             raise Unreadable(f"{name}: cut short, {there:,} of {told:,} bytes are there")
         # Tags are for people, and may be in any encoding; PyAV 19 knows that by itself.
         tags = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
@@ -164,6 +164,9 @@ def decode(path, pictures=True, sound=None, threads=0):
                 raise ClipError(f"{name}: {'holds no picture' if pictures else 'has no sound stream'}")
             if audio:
                 sound.begin(audio)
+                told = any(tag in head for tag in (b"Xing", b"Info", b"VBRI"))
+                if container.format.name in ("aac", "mp3") and not told:
+                    sound.promised = None  # FFmpeg guesses it from the first frames' bit rate
             pictures, total = _decode(container, video, audio, sound, threads, name), video.frames if video else 0
             yield from runtime.bar(pictures, "decoding", "picture", delay=5, total=total or None, leave=False)
     except (av.FFmpegError, OSError) as error:
@@ -180,6 +183,7 @@ def _decode(container, video, audio, sound, threads, name):
         video.codec_context.options = {"max_pixels": str(bounds.pixels)}
         _check_size(video, bounds, name)
     for packet in container.demux([stream for stream in (video, audio) if stream]):
+        promised -= packet.stream is video and packet.is_discard  # before the start that an edit list sets
         try:
             frames = packet.decode() if packet.stream is video or not sound.refused else ()
         except av.InvalidDataError:

@@ -8,6 +8,7 @@ NEAR = 1.5  # side of the region searched around the last face, in face sides
 FACE = 84  # px a face has there at the least; the detector finds none below 80
 LOOK_AROUND = 15  # kept frames after which the whole picture is searched again, 2 s
 PATIENCE = 3  # frames without any face that are searched at every size, before only the smallest is tried
+AGAIN = 8  # and then all of them in every eighth frame, 1 s
 
 
 class Follower:
@@ -47,7 +48,8 @@ class Follower:
         return _largest(detect(region, scale) + np.array([y0, x0, y0, x0], dtype=np.float32))
 
     def _anywhere(self, gray):
-        for level in range(self.level, len(self.sizes)) if self.misses < PATIENCE else (0,):
+        thorough = self.misses < PATIENCE or self.misses % AGAIN == 0
+        for level in range(self.level, len(self.sizes)) if thorough else (0,):
             boxes = detect(gray, self.sizes[level] / max(gray.shape))
             if len(boxes):
                 self.level, self.misses = level, 0

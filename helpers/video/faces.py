@@ -88,7 +88,8 @@ def _kept(path, config, sound=None, threads=0):
         last = now
         if now + interval / 2 >= tick / config.fps:
             yield now, picture
-            tick = int((now + interval / 2) * config.fps) + 1
+            # After a stall the half interval would skip pictures that are there.
+            tick = int((now + min(interval, 1 / config.fps) / 2) * config.fps) + 1
     if last + interval < config.min_seconds:
         name = pathlib.Path(path).name
         raise ClipError(f"{name}: {last + interval:.2f} s of pictures; at least {config.min_seconds} s needed")

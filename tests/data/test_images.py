@@ -94,6 +94,20 @@ def test_the_csv_may_be_gzipped_zipped_or_the_only_one_in_a_folder(seven, tmp_pa
         assert np.array_equal(images.fer2013(where).images[..., 0], gray)
 
 
+def test_the_csv_with_the_labels_is_read_where_others_lie_beside_it(tmp_path):
+    gray = pictures(1)
+    (tmp_path / "train.csv").write_text(f'emotion,pixels\n3,"{numbers(gray[0])}"\n')
+    (tmp_path / "example_submission.csv").write_text("emotion\n0\n")
+    (tmp_path / "test.csv").write_text(f'pixels\n"{numbers(gray[0])}"\n')
+    zipped = tmp_path / "zipped" / "fer.zip"
+    zipped.parent.mkdir()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        for name in ("test.csv", "example_submission.csv", "train.csv"):
+            archive.write(tmp_path / name, f"fer/{name}")
+    for where in (tmp_path, zipped):
+        assert images.fer2013(where).images.shape == (1, 48, 48, 3)
+
+
 def test_kaggles_train_csv_is_all_train(tmp_path):
     gray = pictures(2)
     text = f'emotion,pixels\n3,"{numbers(gray[0])}"\n0,{numbers(gray[1])}\n'

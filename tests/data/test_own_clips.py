@@ -72,11 +72,46 @@ def test_sound_may_lie_in_a_file_of_its_own_and_may_be_all_there_is(mine, tmp_pa
     assert own_clips.index(mine).audio_path.tolist() == [str(tmp_path / "a.wav")]
 
 
+def test_a_video_and_its_sound_in_a_file_beside_it_are_one_take(mine):
+    import soundfile
+
+    clip = next((mine.parent / "zoe").glob("*.mp4")).relative_to(mine.parent)
+    for loud, name in enumerate((clip.with_suffix(".wav").as_posix(), "zoe/other.wav", "zoe/alone.wav"), start=1):
+        soundfile.write(mine.parent / name, [loud / 10, -0.1] * 24_000, 48_000)
+    found = own_clips.index(mine.parent)
+    assert len(found) == 10 and dict(found.attrs["excluded"]) == {
+        clip.with_suffix(".wav").as_posix(): f"the sound of {clip}, which is a clip already"
+    }
+    mine.write_text(f"path,emotion,audio\n{clip},calm,zoe/other.wav\nzoe/other.wav,calm,\nzoe/alone.wav,calm,\n")
+    found = own_clips.index(mine)
+    assert sorted(found.clip_id) == sorted([clip.with_suffix("").as_posix(), "zoe/alone"])
+
+
+def test_a_csv_as_excel_writes_it_is_read(mine):
+    expected = own_clips.index(mine)
+    text = mine.read_text().replace(",", ";")
+    mine.write_bytes(b"\xef\xbb\xbf" + (text + ";;\n;;\n").replace("\n", "\r\n").encode())
+    assert own_clips.index(mine).equals(expected)
+    mine.write_bytes((text + "Zoë;happy;Zoë\n").encode("cp1252"))
+    with pytest.raises(ValueError, match=r"mine\.csv is no csv .* in UTF-8 \(Excel's CSV UTF-8\)"):
+        own_clips.index(mine)
+
+
+def test_an_emotion_without_a_usable_clip_is_no_class(mine):
+    (mine.parent / ".git").mkdir()
+    (mine.parent / ".git" / "config").write_text("x")
+    assert own_clips.index(mine.parent).emotion.cat.categories.tolist() == ["adam", "zoe"]
+    mine.write_text(mine.read_text() + "zoe/gone.mp4,bored,zoe\n")
+    found = own_clips.index(mine)
+    assert found.emotion.cat.categories.tolist() == ["tired", "awake"] and sorted(set(found.label)) == [0, 1]
+
+
 @pytest.mark.parametrize(
     "text, words",
     [
         ("file,emotion\na.mp4,sad\n", "no column path; found: file, emotion"),
         ("path,emotion\na.mp4,\n", "row 1: emotion is empty"),
+        ("path,emotion\n,\na.mp4,\n", "row 2: emotion is empty"),
         ("path,emotion\na.mp4,sad\na.mp4,sad\n", "row 2: its path stands in an earlier row already"),
         ("", "is no csv of path,emotion,speaker"),
         ("path,Path,emotion\na.mp4,a.mp4,sad\n", r"mine\.csv: more than one column path \(in any case\)"),

@@ -44,6 +44,15 @@ def test_a_set_larger_than_the_memory_is_gathered_on_the_disk(feature_set, table
     assert isinstance(stored.audio, OnDisk) and stored.fingerprint() == feature_set.fingerprint()
 
 
+def test_a_clip_too_long_for_the_memory_is_named(table, cache, tmp_path, monkeypatch):
+    def no_memory(*_):
+        raise MemoryError("Unable to allocate 51.5 GiB")
+
+    monkeypatch.setattr(building, "new_array", no_memory)
+    with pytest.raises(MemoryError, match=r"-\d\d has \d+ audio frames, to which all are padded; half of the clips"):
+        building.build(table, cache, progress=False, streams=("audio",), on_disk=tmp_path)
+
+
 def test_another_configuration_has_its_own_entries(table, tmp_path):
     few = table.head(2)
     building.build(few, tmp_path, progress=False, streams=("audio",))

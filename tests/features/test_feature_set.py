@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -86,6 +88,22 @@ def test_a_folder_leaves_the_features_on_the_disk_and_is_the_same_set(tmp_path):
         assert np.array_equal(a, b)
     assert after.subset([0, 1]).fingerprint() == before.subset([0, 1]).fingerprint()
     assert FeatureSet.load(tmp_path / "set").excluded == before.excluded
+
+
+def test_a_set_in_the_folder_of_another_has_nothing_of_it(tmp_path):
+    first = small(4)
+    first = dataclasses.replace(first, video=first.audio, video_length=first.audio_length)
+    first.save_folder(tmp_path)
+    assert small(4).save_folder(tmp_path).streams == ("audio",)
+
+
+def test_a_full_disk_is_an_error_before_anything_is_written(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(OSError, match="GB do not fit"):
+        small(4).save_folder(tmp_path)
 
 
 def test_batches_hold_every_row_once_an_epoch_in_another_order_each_time():

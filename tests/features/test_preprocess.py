@@ -71,6 +71,15 @@ def test_a_process_that_dies_once_costs_nothing(plan, table, tmp_path):
     assert not plan.excluded and len(list(plan.folders["video"].glob("*.npz"))) == 4
 
 
+def test_a_clip_that_another_process_has_made_and_whose_file_it_deleted_is_kept(plan, table, tmp_path):
+    copy = tmp_path / "copy.mp4"
+    copy.write_bytes(pathlib.Path(table.path[0]).read_bytes())
+    ((clip_id, job),) = jobs(plan, table, [copy]).items()
+    for _ in range(2):
+        assert preprocess.make_entries(clip_id, job, plan.video, plan.audio, parent=os.getpid()) == (clip_id, None)
+        copy.unlink(missing_ok=True)
+
+
 def test_one_pass_gives_what_two_passes_give(table, tmp_path):
     row = table.iloc[0]
     for folder, streams in (("one", ("video", "audio")), ("two", ("video",)), ("two", ("audio",))):
@@ -136,6 +145,8 @@ def test_a_worker_shows_the_detector_no_gpu(plan, table, monkeypatch):
     ((clip_id, job),) = jobs(plan, table, [table.path[0]]).items()
     preprocess.make_entries(clip_id, job, plan.video, plan.audio, seconds=600, parent=os.getpid())
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "0", "the notebook's own process keeps its GPU"
+    for _, entry in job.values():
+        entry.unlink()
     preprocess.make_entries(clip_id, job, plan.video, plan.audio, seconds=600, parent=os.getpid() + 1)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
 

@@ -220,6 +220,36 @@ def test_a_sound_cut_short_is_told_where_the_file_says_how_long_it_was(share, co
         assert pitch(samples[6000:-6000], rate) == pytest.approx(440, abs=3)
 
 
+def test_a_quiet_start_makes_no_whole_sound_cut_short_where_the_length_is_guessed(tmp_path):
+    """FFmpeg guesses the length of such a file from the bit rate of its first frames."""
+    tone = np.sin(np.arange(6 * 44_100) / 16).astype(np.float32) * (np.arange(6 * 44_100) > 1.5 * 44_100)
+    with av.open(str(tmp_path / "a.aac"), "w", format="adts") as out:
+        stream = out.add_stream("aac", rate=44_100, layout="mono")
+        for at in range(0, len(tone), 1024):
+            frame = av.AudioFrame.from_ndarray(tone[None, at : at + 1024], "fltp", "mono")
+            frame.sample_rate, frame.pts = 44_100, at
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    samples, rate = speech.load(tmp_path / "a.aac")
+    assert len(samples) / rate == pytest.approx(6, abs=0.1) and seconds_of(tmp_path / "a.aac")["audio"] > 7
+
+
+def test_a_clip_cut_without_encoding_it_again_is_whole(tmp_path):
+    """As `ffmpeg -ss 1 -i whole.mp4 -c copy cut.mp4`: the pictures before the start stay in the file, unseen."""
+    whole = synthetic.clip(tmp_path / "whole.mp4", "happy", 3, seconds=3, size=(320, 240))
+    with av.open(str(whole)) as source, av.open(str(tmp_path / "cut.mp4"), "w") as out:
+        streams = {stream.index: out.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None and (packet.stream.type == "video" or packet.pts * packet.time_base >= 1):
+                packet.pts -= round(1 / packet.time_base)
+                packet.dts -= round(1 / packet.time_base)
+                packet.stream = streams[packet.stream.index]
+                out.mux(packet)
+    with av.open(str(tmp_path / "cut.mp4")) as container:
+        assert container.streams.video[0].frames == 90
+    assert len(list(decoding.decode(tmp_path / "cut.mp4"))) == pytest.approx(60, abs=2)
+
+
 def test_a_wav_of_a_recorder_that_streams_does_not_tell_its_length_and_is_read(tmp_path):
     path = voice(tmp_path / "a.wav", codec="pcm_s16le", seconds=1.0)
     content = bytearray(path.read_bytes())

@@ -116,6 +116,26 @@ def test_a_face_that_leaves_and_comes_back_elsewhere_is_found_again(wall, tmp_pa
     assert (x[:8] < 200).all() and (x[16:] > 440).all() and (np.diff(x[8:16]) > 0).all(), "and interpolated meanwhile"
 
 
+def test_a_small_face_is_found_after_a_title_of_a_second(wall, tmp_path):
+    seen, empty = wall(720, 1280, (0.25, (0.5, 0.4))), wall(720, 1280)
+    film(tmp_path / "a.mp4", [empty] * 8 + [seen] * 12, 7.5)
+    assert faces.track(tmp_path / "a.mp4").found.sum() > 10
+
+
+def test_after_a_stall_the_frames_that_are_there_are_kept(wall, tmp_path):
+    with av.open(str(tmp_path / "a.mkv"), "w") as out:
+        stream = out.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.options = 320, 240, {"preset": "ultrafast", "bf": "0"}
+        stream.codec_context.time_base = fractions.Fraction(1, 30)
+        for number in [*range(6), *range(60, 90)]:
+            frame = av.VideoFrame.from_ndarray(wall(240, 320), format="rgb24")
+            frame.pts, frame.time_base = number, fractions.Fraction(1, 30)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    times = [time for time, _ in faces.kept_frames(tmp_path / "a.mkv")]
+    assert times == pytest.approx([0, 4 / 30, *(2 + np.arange(8) / 7.5)], abs=1 / 30)
+
+
 def test_pictures_that_wait_for_a_lost_face_are_bounded(wall, tmp_path, monkeypatch):
     film(tmp_path / "a.mp4", [wall(360, 640, (0.4, (0.5, 0.2)))] * 4 + [wall(360, 640)] * 60, 7.5)
     monkeypatch.setattr(faces, "WAITING", 5 << 20)
