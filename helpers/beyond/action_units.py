@@ -13,7 +13,7 @@ def read(path, table):
         path: a csv, divided by ";" or ",", one row a clip: a column `name` with the clip's name, and columns AU….
         table: DataFrame with clip_id, as `data.index` gives it; names are compared without their modality.
     Returns: float64 (N, number of AU columns), in the table's order.
-    Raises ValueError: no column `name` or AU…, a clip without a row, or a value that is no number; names it.
+    Raises ValueError: no column `name` or AU…, a clip without a row of its own, a value that is no number; names it.
     """
     units = pd.read_csv(path, sep=None, engine="python")
     columns = [name for name in units.columns if name.startswith("AU")]
@@ -21,6 +21,8 @@ def read(path, table):
         raise ValueError(f"{path} has the columns {', '.join(units.columns[:8])}; needed are name and AU…")
     units.index = units.name.map(_take)
     takes = table.clip_id.map(_take)
+    if takes.duplicated().any():
+        raise ValueError(f"{path}: more than one clip is the take {takes[takes.duplicated()].iloc[0]!r} by its name")
     missing = table.clip_id[~takes.isin(units.index)]
     if len(missing):
         raise ValueError(f"{path} has no row for {len(missing)} of {len(table)} clips, such as {missing.iloc[0]}")

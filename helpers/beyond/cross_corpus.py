@@ -23,7 +23,9 @@ def joined(source, target):
     streams = [stream for stream in STREAMS if stream in source.streams and stream in target.streams]
     if not streams:
         raise ValueError(f"one data set has {source.streams[0]} alone and the other {target.streams[0]} alone")
-    if source.preprocessing != target.preprocessing:
+    parts = [*streams, *["vgg16"] * ("video" in streams), "per_speaker"]
+    made = [{part: (features.preprocessing or {}).get(part) for part in parts} for features in (source, target)]
+    if made[0] != made[1]:
         raise ValueError("the data sets' features were made in two ways: build both with the same configurations")
     parts = []
     for features in (source, target):

@@ -40,12 +40,14 @@ def _heatmap(values, rows, columns, ax, **options):
 
 def confusion(matrix, classes, ax=None, title=None):
     """Confusion matrix (C, C), rows true and columns predicted, in per cent of each row (figures 4.1–4.3)."""
-    ax = axes(ax, 5.6, 5.0)
-    share = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     names = list(map(plain, classes))
+    side = max(5.0, 0.34 * len(names) + 1.2) + 0.05 * max(0, *(len(name) - 10 for name in names))
+    ax = axes(ax, side + 0.6, side)
+    share = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     _heatmap(share, names, names, ax, vmin=0, vmax=100, square=True)
     ax.set(xlabel="predicted", ylabel="true", title=title or "Recall in per cent of each true emotion")
-    ax.tick_params(axis="x", rotation=45)
+    for name in ax.get_xticklabels():
+        name.set(rotation=45, ha="right", rotation_mode="anchor")  # it ends at its own column
     return ax
 
 

@@ -56,9 +56,7 @@ def bars(prediction):
 
 def _when(prediction):
     """Faces over the timeline of a long clip, or over a short one's waveform and attention."""
-    seconds = prediction.timeline[-1].end
-    if prediction.samples is not None:
-        seconds = max(seconds, len(prediction.samples) / prediction.rate)
+    seconds = prediction.seconds
     long, keys = len(prediction.timeline) > 1, {}
     if long:
         paths = "".join(f'<path class="grid" d="M0 {y}H1000"/>' for y in (1, 50, 100))

@@ -4,4 +4,4 @@ import sys
 
 from helpers.predict import predictor
 
-sys.exit(predictor.main())
+sys.exit(min(predictor.main(), 125))  # a process's status is taken modulo 256

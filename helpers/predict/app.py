@@ -145,7 +145,9 @@ def build(predictor, registry):
     about = {"title": "What does this face and voice express?", "delete_cache": KEPT}
     with gradio.Blocks(**about, analytics_enabled=False) as page:
         trained_on = predictor.trained_on
-        gradio.Markdown(INTRODUCTION + TRAINED.get(trained_on, f"The model was trained on {html.escape(trained_on)}."))
+        gradio.Markdown(INTRODUCTION)
+        # As HTML, since a model's words in Markdown could link to another host.
+        gradio.HTML(html.escape(TRAINED.get(trained_on, f"The model was trained on {trained_on}.")))
         with gradio.Tab("A file"):
             clip = gradio.File(label="A clip", file_count="single", height=150)
             shows = gradio.Button("Or try the example: a drawn face with a synthesised voice", size="sm")

@@ -66,6 +66,7 @@ class FoldEnsemble:
         with self._lock:  # one network serves all folds
             for weights in self.weights:
                 if self._held[0] is not weights:
+                    self._held[0] = None  # until all of them are in place
                     self.network.set_weights(weights)
                     self._held[0] = weights
                 # Compiled once a shape, and without the making of a data set that `predict` costs each time.

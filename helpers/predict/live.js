@@ -35,7 +35,9 @@ async function listen(mine, samples) {
 
 async function start() {
   const video = {width: {ideal: 320}, height: {ideal: 240}, facingMode: 'user'}, devices = navigator.mediaDevices;
-  const mine = media = await devices.getUserMedia({video, audio: true}).catch(() => devices.getUserMedia({video}));
+  button.disabled = true;  // a second click would open a second camera, which nobody turns off
+  const mine = media = await devices.getUserMedia({video, audio: true}).catch(() => devices.getUserMedia({video}))
+    .finally(() => { button.disabled = false; });
   button.textContent = 'Stop'; view.srcObject = mine;
   await view.play();
   const frames = [], samples = [], canvas = document.createElement('canvas');

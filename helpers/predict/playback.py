@@ -27,7 +27,7 @@ def write(path, prediction, out, *, panels=True):
     """
     out = pathlib.Path(out)
     sound = {} if prediction.samples is None else {"samples": prediction.samples, "rate": prediction.rate}
-    seconds = max(0.2, prediction.timeline[-1].end, len(sound["samples"]) / sound["rate"] if sound else 0)
+    seconds = max(0.2, prediction.seconds)
     rate = RATE if seconds <= LONG else SLOW_RATE
     out.parent.mkdir(parents=True, exist_ok=True)
     pictures = size = None

@@ -38,6 +38,12 @@ class Prediction:
     warnings: list  # sentences on what limits the answer
 
     @property
+    def seconds(self):
+        """The clip's length: the end of its windows, its sound or its faces, whichever is last."""
+        sound = 0 if self.samples is None else len(self.samples) / self.rate
+        return max(self.timeline[-1].end, sound, 0 if self.faces is None else float(self.faces.times[-1]))
+
+    @property
     def alarms(self):
         """The warnings that forbid to believe the answer."""
         return [warning for warning in self.warnings if warning == DRAWN_FACES]

@@ -134,6 +134,7 @@ class UploadRegistry:
                 return await app(scope, receive, send)
             if not path.endswith("/upload"):
                 return await app(scope, _limited(receive, MOST_JSON), send)
+            self._count()  # those that were deleted unasked wait no more
             if len(self._due) >= MOST_WAITING:
                 return await _refuse(503, "too many clips wait for an answer; come back later")(scope, receive, send)
             status, body, sent, arrived = 0, b"", [], []

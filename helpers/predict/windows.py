@@ -49,12 +49,13 @@ def _frames(clip, start):
 
 def _mfcc(clip, start):
     config = clip.preprocessing.audio
-    samples = clip.samples[int(start * clip.rate) : int((start + LENGTH) * clip.rate)]
-    if np.abs(samples).max() < speech.SILENCE:
-        return None
     begins = clip.times["audio"] - config.n_fft / 2 / config.rate
     first, stop = np.searchsorted(begins, (start - 1e-4, start + LENGTH)).tolist()
-    return slice(first, min(first + _mfcc_frames(LENGTH, config), stop)) if stop > first else None
+    stop = min(first + _mfcc_frames(LENGTH, config), stop)
+    if stop <= first:
+        return None
+    heard = clip.samples[round(begins[first] * clip.rate) : round(begins[stop - 1] * clip.rate) + config.n_fft]
+    return slice(first, stop) if np.abs(heard).max(initial=0) >= speech.SILENCE else None
 
 
 def _mfcc_frames(seconds, config):

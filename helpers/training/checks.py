@@ -41,7 +41,10 @@ def check_folds(features, streams, protocol, parts):
         lacking = np.setdiff1d(features.label, features.label[train])
         if len(lacking):
             names = ", ".join(repr(features.classes[label]) for label in lacking)
-            raise ValueError(f"fold {k} of protocol {protocol!r} would train on no clip of {names}: use fewer folds")
+            raise ValueError(
+                f"fold {k} of protocol {protocol!r} would train on no clip of {names}: "
+                "use fewer folds, or leave out what one speaker alone has"
+            )
 
 
 def _take(clip_id):

@@ -176,7 +176,7 @@ def _claim(out, settings):
         out.rename(aside)
         print(f"{out} held another configuration; its folds are kept in {aside.name}")
     # By what it holds: an earlier version, which did not have today's fields, named it by another key.
-    for earlier in out.parent.glob(f"{glob.escape(out.name)}.*/config.json"):
+    for earlier in out.parent.glob(f"{glob.escape(out.name)}.{'[0-9a-f]' * 8}/config.json"):
         if configs.read(earlier) == settings:
             earlier.parent.rename(out)
             return

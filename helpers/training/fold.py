@@ -56,6 +56,8 @@ def run(features, settings, streams, train_rows, test_rows, k, folder, subsystem
     size = 256 - 256 % runtime.devices()  # only the last batch may be filled up, and is cut off again
     batches = features.batches(test_rows, size, streams, labels=False)
     probabilities = network.predict(batches, verbose=0)[: len(test_rows)]  # (n, C)
+    if not np.isfinite(probabilities).all():
+        raise ValueError(f"fold {k} diverged, its probabilities are no numbers: lower learning_rate, or set clip_norm")
     columns = {name: getattr(features, name)[test_rows] for name in ("clip_id", "actor", "label")}
     columns |= {"prediction": probabilities.argmax(axis=1), "fold": k}
     predictions = pd.DataFrame(columns | {f"p_{name}": p for name, p in zip(features.classes, probabilities.T)})

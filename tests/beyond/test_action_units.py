@@ -35,6 +35,12 @@ def test_a_wrong_file_is_refused_by_name(tmp_path, text, words):
         action_units.read(tmp_path / "au.csv", TABLE)
 
 
+def test_clips_that_cannot_be_told_apart_by_their_names_are_refused(tmp_path):
+    (tmp_path / "au.csv").write_text(ROWS)
+    with pytest.raises(ValueError, match="more than one clip is the take '001' by its name"):
+        action_units.read(tmp_path / "au.csv", pd.DataFrame({"clip_id": ["anna-001", "ben-001"]}))
+
+
 def test_action_units_become_a_video_of_one_step():
     features = FeatureSet(
         clip_id=np.array(["a", "b"]),

@@ -51,6 +51,18 @@ def test_a_result_is_like_any_other_cross_validations(crowd):
     assert result.summary()["protocol"] == "random" and result.summary()["n"] == len(table)
 
 
+def test_two_classes_of_ones_own_are_told_apart_in_folds_that_leave_clips_out(crowd):
+    table, streams = crowd
+    own = table.assign(label=table.label % 2, emotion=pd.Categorical.from_codes(table.label % 2, ["bored", "angry"]))
+    rows = np.arange(len(own))
+    parts = [(rows[rows % 3 != 0], rows[rows % 3 == 0]), (rows[rows % 3 != 1], rows[rows % 3 == 1])]
+    result = baselines.cross_validate(streams["audio"], own, "mine", parts=parts)
+    assert result.classes == ("bored", "angry") and len(result.predictions) == (rows % 3 != 2).sum()
+    summary = result.summary()
+    assert summary["folds"] == 2 and summary["accuracy"] > 0.8
+    assert np.allclose(result.predictions[["p_bored", "p_angry"]].sum(axis=1), 1)
+
+
 def test_a_classifier_trains_on_each_version_of_a_clip_and_predicts_their_mean(crowd):
     table, streams = crowd
     rows, random = speaker_normalisation.z_scores(streams["audio"], table.actor), np.random.default_rng(1)

@@ -114,6 +114,10 @@ def test_the_confusion_matrix_shows_per_cent_of_each_true_emotion():
     ax = charts.confusion(metrics.confusion(predictions, ("calm", "happy")), ("calm", "happy"))
     assert [text.get_text() for text in ax.texts] == ["67", "33", "0", "100"]
     assert ax.get_ylabel() == "true" and ax.get_xlabel() == "predicted"
+    names = [f"a rather long name of class {n}" for n in range(30)]
+    large = charts.confusion(np.eye(30), names)
+    assert large.figure.get_figheight() > 2 * ax.figure.get_figheight() > 9
+    assert {name.get_ha() for name in large.get_xticklabels()} == {"right"}, "each name ends at its own column"
 
 
 def test_an_ablation_shows_each_row_with_its_deviation_and_the_published_number():

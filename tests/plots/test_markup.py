@@ -48,6 +48,12 @@ def test_when_is_the_attention_of_a_short_clip_and_the_windows_of_a_long_one(ans
     assert re.findall(r'background:#\w+"></i>(\w+)', told) == ["neutral", "calm"], "those with more than 5 % somewhere"
 
 
+def test_a_clip_whose_end_shows_no_face_is_drawn_to_its_end(answer):
+    times = np.linspace(0, 60, len(answer.faces.times)).astype(np.float32)
+    silent = dataclasses.replace(answer, samples=None, rate=None, faces=dataclasses.replace(answer.faces, times=times))
+    assert silent.seconds == pytest.approx(60) and "60 s" in drawn(silent)
+
+
 def test_what_a_clip_or_a_model_lacks_is_not_drawn(answer):
     without = drawn(dataclasses.replace(answer, attention={"video": None, "audio": None}))
     assert "attention" not in without and 'class="wave"' in without and "Faces the model sees" in without

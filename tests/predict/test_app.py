@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import types
 import zipfile
 
 import chromium
@@ -22,7 +23,7 @@ import soundfile
 from test_live import asked as live_question
 
 from helpers.data import mp4, synthetic
-from helpers.predict import app
+from helpers.predict import app, uploads
 from helpers.predict import predictor as predict
 from helpers.video import decoding
 
@@ -145,6 +146,14 @@ def test_the_page_claims_no_training_that_the_model_does_not_record():
     assert "not recorded" in texts[""] and "drawn faces" in texts["synthetic"]
 
 
+def test_the_words_of_a_model_are_no_markdown_that_could_link_to_another_host():
+    pytest.importorskip("gradio")
+    told = "people ![](https://other.example/pixel.png) <b>"
+    page = app.build(types.SimpleNamespace(trained_on=told), uploads.UploadRegistry())
+    shown = {part["type"]: part["props"]["value"] for part in page.config["components"] if "pixel" in str(part)}
+    assert list(shown) == ["html"] and "&lt;b&gt;" in shown["html"]
+
+
 def test_without_a_model_it_says_what_to_do(tmp_path):
     with pytest.raises(SystemExit, match=r"no exported model .*: leave the name out for the pretrained one"):
         app.main([str(tmp_path / "nothing")])
@@ -255,8 +264,16 @@ class TestThePage:
 
     def test_the_live_tab_answers_until_it_is_left_and_nothing_is_kept(self, page, server):
         page.get_by_role("tab", name="Live").click()
-        page.get_by_role("button", name="Start").click()
+        page.evaluate("""() => {
+            const devices = navigator.mediaDevices, open = devices.getUserMedia.bind(devices);
+            window.streams = [];
+            devices.getUserMedia = async what => { const one = await open(what); streams.push(one); return one; };
+            const button = document.querySelector('.live button');
+            button.click();
+            button.click();
+        }""")
         page.wait_for_selector(".live .bar")
+        assert page.evaluate("streams.length") == 1, "a second click opens no second camera"
         delays = page.evaluate("""() => new Promise(done => {
             const status = document.querySelector('.live [role=status]'), delays = [];
             new MutationObserver(() => {

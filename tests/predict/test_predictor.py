@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import runpy
 import shutil
 
 import av
@@ -179,6 +180,27 @@ def test_a_long_clip_has_a_timeline_and_its_answer_is_the_mean(fusion, tmp_path)
         assert found.attention[stream].sum() == pytest.approx(1, abs=1e-5) and (found.attention[stream] > 0).all()
 
 
+def test_an_answer_broken_off_between_two_folds_spoils_no_later_one(runs, clip, monkeypatch):
+    model = predict.Predictor.load(runs / "audio")
+    before = model.predict(clip).probabilities
+    (network,) = {id(part.network): part.network for part in model.models.values()}.values()
+    whole = type(network).set_weights
+
+    def broken(self, weights):
+        if weights is model.models["audio"].weights[1]:
+            whole(self, [weights[0], *self.get_weights()[1:]])
+            raise KeyboardInterrupt
+        whole(self, weights)
+
+    monkeypatch.setattr(type(network), "set_weights", broken)
+    model.models["audio"]._held[0] = model.models["audio"].weights[0]
+    network.set_weights(model.models["audio"].weights[0])
+    with pytest.raises(KeyboardInterrupt):
+        model.predict(clip)
+    monkeypatch.undo()
+    assert close(model.predict(clip).probabilities, before, 1e-6)
+
+
 def long_clip(seconds=10.0, face=(0, 10), voice=(0, 10)):
     """Features of nothing, with a face and a voice only here and there."""
     preprocessing = Preprocessing(VideoConfig(), AudioConfig(), "random")
@@ -217,6 +239,16 @@ def test_a_window_without_a_face_or_a_sound_lacks_that_modality():
         ["audio", "video"],
         *(["audio"] for _ in range(4)),
     ]
+
+
+def test_a_window_whose_frames_are_silent_lacks_the_sound_though_some_comes_before_the_first(tmp_path):
+    clip = long_clip()
+    samples = np.zeros_like(clip.samples)
+    begins = clip.times["audio"] - 4096 / 48_000 / 2
+    first = np.searchsorted(begins, 3.0 - 1e-4)
+    samples[: int(begins[first] * 48_000)] = 0.1
+    part = windows.cut(dataclasses.replace(clip, samples=samples))[3]
+    assert part.start == pytest.approx(3) and "audio" not in part.steps and begins[first] > 3.001
 
 
 def test_a_frame_every_four_seconds_still_gives_every_window_one():
@@ -363,3 +395,6 @@ def test_the_command_prints_a_line_a_clip_and_names_what_cannot_be_answered(runs
     assert said.err.startswith("strange.mp4: KeyError: ") and said.out.startswith(f"{clip}: ")
     with pytest.raises(SystemExit, match="no exported model"):
         predict.main([str(clip), "--model", str(tmp_path / "nothing.zip")])
+    monkeypatch.setattr("helpers.predict.predictor.main", lambda: 256)  # a process's status is taken modulo 256
+    with pytest.raises(SystemExit, match="125"):
+        runpy.run_module("helpers.predict", run_name="__main__")

@@ -406,6 +406,17 @@ def test_a_run_of_an_older_version_that_lacks_a_knob_of_today_goes_on(copied, ca
     assert (copied / "fold_1" / "model.keras").stat().st_mtime_ns == stamp
 
 
+def test_a_copy_that_somebody_put_aside_is_left_alone(copied):
+    aside = copied.rename(copied.with_name("audio.old"))
+    run(copied)
+    assert (aside / "fold_1").is_dir() and (copied / "fold_1").is_dir()
+
+
+def test_a_training_that_diverges_says_what_to_change(tmp_path):
+    with pytest.raises(ValueError, match=r"fold 1 diverged, .* lower learning_rate"):
+        run(tmp_path / "audio", train=dataclasses.replace(QUICK, learning_rate=1e20))
+
+
 def test_a_folder_that_an_older_version_put_aside_by_its_own_key_is_taken_back(copied):
     settings = json.loads((copied / "config.json").read_text())
     del settings["audio"]["noise"], settings["train"]["tempo_perturbation"]
