@@ -1,12 +1,11 @@
 """What does the thesis' audio subsystem reach on the real recordings? Prints one JSON line, the summary so far.
 
     python benchmarks/audio_real.py RAVDESS_FOLDER [--protocol luna2022] [--folds 10] [--max-folds 2] [--workers 2]
-                                    [--tuned] [--epochs 60] [--action-units ACTION_UNITS.csv] [--result docs/results]
+                                    [--epochs 60] [--action-units ACTION_UNITS.csv] [--result docs/results]
 
 Resumable: the same command goes on with the next fold. On a CPU, KERAS_BACKEND=jax is the faster backend. What the
-thesis leaves open (epochs, learning rate, dropout, tempo perturbation) has this suite's defaults; `--tuned` takes what
-was chosen on the training part of the first random fold: see OPEN. With `--action-units` it is the thesis' fusion of
-that subsystem and of a fully connected layer over each clip's mean action units, trained end-to-end.
+thesis leaves open, such as epochs and learning rate, has this suite's defaults. With `--action-units` it is the thesis'
+fusion of that subsystem and of a fully connected layer over each clip's mean action units, trained end-to-end.
 """
 
 import argparse
@@ -22,9 +21,6 @@ from helpers.data import ravdess
 from helpers.features import building
 from helpers.training import cross_validation
 
-# 3 × 256 GRU, soft attention, batch normalisation, Adam, batch 64 are the defaults, and the thesis'.
-OPEN = {"epochs": 50, "learning_rate": 2e-3, "schedule": "cosine", "tempo_perturbation": 0.2}
-ARCHITECTURE = {"rnn_dropout": 0.3}
 FACE = SubsystemConfig.video(cell="none")  # the action units are one step, whose attention weight is 1
 
 
@@ -36,7 +32,7 @@ def main():
     if options.action_units:
         table = ravdess.index(options.root).set_index("clip_id").loc[features.clip_id].reset_index()
         features, model = action_units.as_video(features, action_units.read(options.action_units, table)), "fusion"
-    name = f"{model}-{'tuned' if options.tuned else 'plain'}-{options.protocol}"
+    name = f"{model}-plain-{options.protocol}"
     result = cross_validation.cross_validate(
         features,
         model,
@@ -46,7 +42,6 @@ def main():
         options.out or runtime.workspace() / "runs" / "audio_real" / name,
         training(options),
         video=FACE,
-        audio=SubsystemConfig.audio(**ARCHITECTURE if options.tuned else {}),
         workers=options.workers,
     )
     about = {"config": config.read(result.out / "config.json"), "command": command()}
@@ -59,7 +54,6 @@ def arguments(parser):
     parser.add_argument("--protocol", default="random", choices=("random", "actor", "luna2022", "emobox"))
     parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--max-folds", type=int)
-    parser.add_argument("--tuned", action="store_true", help="train as OPEN says")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--workers", type=int, default=1, help="folds side by side")
     parser.add_argument("--out")
@@ -69,8 +63,7 @@ def arguments(parser):
 
 def training(options):
     """TrainConfig of the options."""
-    epochs = {"epochs": options.epochs} if options.epochs else {}
-    return TrainConfig(**(OPEN if options.tuned else {}) | epochs)
+    return TrainConfig(**{"epochs": options.epochs} if options.epochs else {})
 
 
 def recordings(root):

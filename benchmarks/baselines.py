@@ -5,7 +5,7 @@
 SVMs on audio and action units, and their late fusion; an LDA on audio with speed perturbation and test-time
 augmentation; and both on audio with speaker identification (not in their per-speaker rows). Every row is there with and
 without per-speaker normalisation, which takes several clips of each test speaker but not their labels. The protocols
-between random folds and new speakers (`benchmarks/lda.py`) have neither that nor speaker identification.
+`repetition` and `actor-emotion` (`benchmarks/lda.py`) have neither that nor speaker identification.
 """
 
 import argparse

@@ -1,97 +1,76 @@
-"""Ensembles of audio models, and their late fusion with action units, on the real clips. Prints one JSON line a row.
+"""Large ensembles on all 24 actors, with equal and with fitted weights. Prints one JSON line a row.
 
-    python benchmarks/ensemble.py RAVDESS_FOLDER ACTION_UNITS.csv [--protocol luna2022] [--epochs 80] [--seeds 3]
-                                  [--others all] [--joint concatenate gated cross] [--thesis] [--per-speaker]
-                                  [--result docs/results]
+    python benchmarks/ensemble.py [--protocols luna2022 random] [--result docs/results]
 
-audio-network is the full model of `benchmarks/ablation.py`, one or several seeds; audio-ensemble adds the other rows of
-the ablation that are named (40 epochs, one seed), the classical baselines, and with --thesis the thesis' network that
-`benchmarks/audio_real.py --tuned` has trained; fusion-ensemble adds the SVM on action units and the networks of
-`benchmarks/joint.py` that are named, with modality dropout 0.5. Models are combined by log-linear pooling
-(`helpers.beyond.ensemble`); `equal_weights` is the accuracy without fitted weights. Networks that were trained with the
-same options are taken as they are.
+Nothing is trained and no recording is needed: the members are the out-of-fold predictions in docs/results/predictions
+of all models that were trained on RAVDESS alone, each seed one member, and none is left out for its score. `audio` are
+the rows of `benchmarks/ablation.py`, the classifiers of `benchmarks/baselines.py` and the thesis' network
+(`benchmarks/audio_real.py`); `fusion` adds the classifiers on action units, the thesis' fusion and the networks of
+`benchmarks/joint.py`. Models are combined by log-linear pooling (`helpers.beyond.ensemble`). The rows with per-speaker
+normalisation have three and four members. equal-thesis are the thesis' audio network and the SVM on action units.
 """
 
 import argparse
 import pathlib
-import shlex
 
-from ablation import train_row
-from baselines import clip_features, train_classifiers
-from joint import multimodal_features, train_joint
-from tables import keep
+import pandas as pd
+from tables import keep, probabilities
 
-from helpers import config, runtime
 from helpers.beyond import ensemble, recipe
-from helpers.data import ravdess
-from helpers.evaluation import significance
-from helpers.training import cross_validation
+from helpers.data.ravdess import EMOTIONS
+from helpers.training.cross_validation import CVResult
+
+AUDIO = ("svm-audio", "lda-audio", "svm-audio-identified", "lda-audio-identified", "audio-plain")
+FACE = ("svm-action-units", "lda-action-units", "fusion-plain")
+JOINT = [f"{kind}-{dropout}" for kind in ("concatenate", "gated", "cross") for dropout in ("0", "0.5")]
+LEAST = 5e-4  # the predictions are kept with three or four digits
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("root")
-    parser.add_argument("action_units")
-    parser.add_argument("--protocol", default="luna2022", choices=("random", "luna2022"))
-    parser.add_argument("--epochs", type=int, default=80, help="of the full model")
-    parser.add_argument("--seeds", type=int, default=3, help="of the full model")
-    parser.add_argument("--others", nargs="*", default=[], help="rows of the ablation, or: all")
-    parser.add_argument("--joint", nargs="*", default=[], help="kinds of joint networks")
-    parser.add_argument("--thesis", action="store_true", help="the thesis' network as well")
-    parser.add_argument("--per-speaker", action="store_true", help="per-speaker normalisation")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--protocols", nargs="+", default=["luna2022", "random"], choices=("luna2022", "random"))
     parser.add_argument("--result", type=pathlib.Path, help="folder of the summaries to keep")
     options = parser.parse_args()
-    if options.per_speaker and options.joint:
-        parser.error("joint networks are not trained with per-speaker normalisation: --joint or --per-speaker")
-    options.max_folds = None
-    table = ravdess.index(options.root)
-    for name, results in members(options, table).items():
-        model = "fusion" if name == "fusion-ensemble" else "audio"
-        combined = ensemble.combine(results, model) if len(results) > 1 else results[0]
-        sexes = combined.predictions.clip_id.map(table.set_index("clip_id").sex)
-        by_sex = significance.by_group(combined.predictions.assign(sex=sexes), "sex").accuracy
-        about = {"sex_accuracy": by_sex.to_dict(), "row": name, "per_speaker": options.per_speaker}
-        about |= {"equal_weights": ensemble.combine(results, model, fit=False).summary()["average"]}
-        about |= {"epochs": options.epochs, "seeds": options.seeds, "command": command(options)}
-        about |= {"config": config.read(results[0].out / "config.json")}
-        keep(options.result, f"{name}-{options.protocol}{'-per-speaker' * options.per_speaker}", combined, **about)
+    for protocol in options.protocols:
+        for end in ("", "-per-speaker"):
+            audio, face = members(protocol, end)
+            for name, models in {"audio": audio, "fusion": [*audio, *face]}.items():
+                for weights in ("equal", "fitted"):
+                    combined = ensemble.combine(models, f"ensemble-{name}-{weights}", fit=weights == "fitted")
+                    command = f"python benchmarks/ensemble.py --protocols {protocol} --result docs/results"
+                    about = {"per_speaker": bool(end), "command": command}
+                    keep(options.result, f"{combined.about['model']}-{protocol}{end}", combined, **about)
+        pair = [committed(f"{name}-{protocol}")[0] for name in ("audio-plain", "svm-action-units")]
+        keep(
+            options.result,
+            f"equal-thesis-{protocol}",
+            ensemble.combine(pair, "equal-thesis", fit=False),
+            command=command,
+        )
 
 
-def members(options, table):
-    """{row: list of CVResult}: what each row combines, the full model first."""
-    networks = train_row(options, "full model", options.epochs, options.seeds)
-    names = list(recipe.ablation()) if options.others == ["all"] else options.others
-    others = [result for name in names for result in train_row(options, name, recipe.TRAINING["epochs"], 1)]
-    values = clip_features(table, options.action_units)
-    classical = train_classifiers(values, table, options.protocol, options.per_speaker)
-    face = classical.pop("svm-action-units")
-    del classical["svm-fusion"]
-    audio = [*networks, *others, *classical.values(), *thesis(options)]
-    return {"audio-network": networks, "audio-ensemble": audio, "fusion-ensemble": [*audio, face, *joint(options)]}
+def members(protocol, end=""):
+    """(models of the audio, what the fusion has besides): two lists of CVResult."""
+    if end:
+        names = [f"ablation-{protocol}-full-model", f"svm-audio-{protocol}", f"lda-audio-{protocol}"]
+        face = [f"svm-action-units-{protocol}"]
+    else:
+        rows = [recipe.slug(row) for row in recipe.ablation()]
+        rows += ["full-model-120-epochs", "no-augmentation-120-epochs"]  # in random folds
+        names = [f"ablation-{protocol}-{row}" for row in rows] + [f"{name}-{protocol}" for name in AUDIO]
+        face = [*(f"{name}-{protocol}" for name in FACE), *(f"joint-{protocol}-{name}" for name in JOINT)]
+    return [[model for name in group for model in committed(name + end)] for group in (names, face)]
 
 
-def joint(options):
-    """The joint networks that are named: list of CVResult."""
-    if not options.joint:
+def committed(name):
+    """The models behind a committed result, one a seed: list of CVResult, empty where its predictions were not kept."""
+    rows = recipe.predictions(name)
+    if rows is None:
         return []
-    features, _ = multimodal_features(options.root, options.action_units)
-    epochs = recipe.TRAINING["epochs"]
-    return [train_joint(features, kind, 0.5, options.protocol, epochs, options.workers) for kind in options.joint]
-
-
-def thesis(options):
-    """The thesis' audio network as `benchmarks/audio_real.py --tuned` has trained it: list of CVResult."""
-    folder = runtime.workspace() / "runs" / "audio_real" / f"audio-tuned-{options.protocol}"
-    return [cross_validation.load(folder)] if options.thesis else []
-
-
-def command(options):
-    words = f"--protocol {options.protocol} --epochs {options.epochs} --seeds {options.seeds}"
-    words += " --others " * bool(options.others) + " ".join(shlex.quote(name) for name in options.others)
-    words += " --joint " * bool(options.joint) + " ".join(options.joint) + " --per-speaker" * options.per_speaker
-    words += " --thesis" * options.thesis
-    return f"KERAS_BACKEND=jax python benchmarks/ensemble.py ROOT ACTION_UNITS.csv {words}"
+    rows = rows.assign(clip_id=rows.clip_id.str.partition("/")[0], seed=rows.get("seed", 0))
+    rows[probabilities(rows)] = rows[probabilities(rows)].clip(lower=LEAST)
+    about = {key: recipe.result(name)[key] for key in ("protocol", "folds_planned")} | {"model": name}
+    return [CVResult(own, pd.DataFrame(), EMOTIONS, about, None) for _, own in rows.groupby("seed")]
 
 
 if __name__ == "__main__":

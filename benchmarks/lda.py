@@ -55,7 +55,7 @@ def main():
     parts = dict(zip(("speech", "speaker"), np.split(encoders, [embedding.WIDTHS["speech"]], axis=1)))
     parts["action units"] = action_units.read(options.action_units, table)
     for protocol in options.protocols:
-        steps = protocol in ("repetition", "actor-emotion")  # between random folds and new speakers, for two members
+        steps = protocol in ("repetition", "actor-emotion")  # for two members alone
         names = ENSEMBLES["equal-fusion-2"] if steps else PARTS
         results = {name: cross_validate([parts[p] for p in PARTS[name]], table, protocol, name) for name in names}
         if options.published and protocol == "luna2022":
@@ -76,7 +76,7 @@ def main():
 
 
 def folds(table, protocol, seed=0, n_folds=10):
-    """Folds of `ravdess.folds`, and `n_folds` of two protocols between its random folds and new speakers.
+    """Folds of `ravdess.folds`, and `n_folds` of two more protocols.
 
     "repetition": both repetitions of a sentence, spoken alike by one actor, are in one fold. "actor-emotion": all clips
     of an actor in one emotion are.

@@ -2,8 +2,7 @@
 
     python benchmarks/table_4_3.py RAVDESS_FOLDER [--max-folds 3] [--epochs 50] [--workers 3] [--result docs/results]
 
-Resumable, and on the same folds and with the same training as benchmarks/audio_real.py but for the dropout between
-RNNs, which the table does without.
+Resumable, and on the same folds and with the same training as benchmarks/audio_real.py.
 """
 
 import argparse

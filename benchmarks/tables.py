@@ -11,7 +11,6 @@ import argparse
 import functools
 import itertools
 import json
-import math
 import re
 
 import numpy as np
@@ -23,17 +22,19 @@ from helpers.runtime import PROJECT
 
 RESULTS = PROJECT / "docs" / "results"
 PROTOCOLS = {"random": "random folds", "luna2022": "`luna2022`"}
-ENSEMBLES = {"equal-audio-*": 3, "equal-fusion-2-*": 2, "equal-fusion-3-*": 3}  # {file: members}, equal weights
+ENSEMBLES = {"equal-thesis-*": 2, "equal-audio-*": 3, "equal-fusion-2-*": 2, "equal-fusion-3-*": 3}  # members
 ALONE, TOGETHER, ADAPTED = (
     f"Here, {what}" for what in ("one model", "ensembles with equal weights", "with clips of the test speaker")
 )
 THESIS = {"video: VGG16, GRU, attention": "78.19", "audio: MFCC, three GRUs, attention": "76.52"}
 THESIS |= {"fusion of the two": "91.25"}
 THESIS_FOLDS = (("audio", "76.52", "68.75, 81.25"), ("fusion", "91.25", "87.50, 94.44"))
-NETWORKS = {"audio, with the suite's defaults": "audio-plain", "audio, tuned": "audio-tuned"}
-NETWORKS |= {"fusion with action units, with the defaults": "fusion-plain"}
+NETWORKS = {"audio": "audio-plain", "fusion with action units": "fusion-plain"}
+JOINT = {"concatenate": "concatenation", "gated": "gate", "cross": "cross-attention"}
+CORRUPTIONS = {"white noise, SNR 10 dB": "noise, SNR 10 dB"} | {w: w for w in ("without video", "without audio")}
+SPEAKERS = {"": "", "-per-speaker": ", per-speaker normalisation"}
 FRAMES = {"mean": "their mean", "one": "the middle frame", "all": "all, in order", "shuffled": "all, in random order"}
-UNMEASURED = ("video: the thesis' network", "both: the thesis' fusion")  # they need the clips of all actors
+UNMEASURED = "the thesis' video network, and its fusion with faces"  # they need the clips of all actors
 COMPARED = ("TIM-Net, Ye et al. 2023", "MFER", "Whisper-large-v3, frozen", "MAE-DFER", "HiCMAE")
 COMPARED += ("Luna-Jiménez et al. 2022",)
 COMPARED += tuple(f"{model}, Luna-Jiménez et al. 2022" for model in ("XLS-R, fine-tuned", "Action units, biLSTM"))
@@ -44,6 +45,9 @@ PAIRS = (
     ("random folds: the thesis' fusion – its audio alone", "fusion-plain-random", "audio-plain-random"),
     ("both: the thesis' fusion – face alone, SVM", "fusion-plain-luna2022", "svm-action-units-luna2022"),
     ("random folds: the thesis' fusion – face alone, SVM", "fusion-plain-random", "svm-action-units-random"),
+    ("both: the thesis' fusion – these two, equal weights", "fusion-plain-luna2022", "equal-thesis-luna2022"),
+    ("random folds: the thesis' fusion – these two, equal weights", "fusion-plain-random", "equal-thesis-random"),
+    ("joint networks: concatenation – gate", "joint-luna2022-concatenate-0.5", "joint-luna2022-gated-0.5"),
     ("audio: encoders, LDA – functionals, LDA", "lda-encoders-luna2022", "lda-audio-luna2022"),
     ("audio: encoders, network – LDA", "network-audio-encoders-luna2022", "lda-audio-encoders-luna2022"),
     ("audio: functionals, LDA – SVM", "lda-audio-luna2022", "svm-audio-luna2022"),
@@ -63,9 +67,11 @@ PAIRS = (
 STEPS = {
     "random": "clips at random",
     "repetition": "both repetitions together",
-    "actor-emotion": "a speaker's emotion together",
     "luna2022": "new speakers",
+    "actor-emotion": "a speaker's emotion together",
 }
+UNTOUCHED = {"audio: pretrained encoders, LDA": "lda-encoders", "both: one LDA": "lda-both"}
+UNTOUCHED |= {"both: two LDAs": "equal-fusion-2", "both: these two and the one LDA": "equal-fusion-3"}
 MODELS = {"audio: encoders, LDA": "lda-audio-encoders", "audio: functionals, SVM": "svm-audio"}
 MODELS |= {"face: action units, LDA": "lda-action-units", "face: action units, SVM": "svm-action-units"}
 MODELS |= {"both: two LDAs": "equal-fusion-2"}
@@ -144,7 +150,7 @@ def headline():
     for heading in (ALONE, TOGETHER, ADAPTED):
         rows += [[f"**{heading}**", *[""] * 5]]
         if heading == ALONE:
-            rows += [[row, 1, "not measured ‡", "–", "not measured ‡", "–"] for row in UNMEASURED]
+            rows.append([UNMEASURED, 1, "not measured ‡", "–", "not measured ‡", "–"])
         for row, file in recipe.HEADLINE.items():
             shown = [c for p in PROTOCOLS for c in cells(file_of(row, p))]
             if heading == heading_of(file) and set(shown) != {"–"}:
@@ -166,15 +172,55 @@ def thesis():
 
 
 def literature(names=None):
-    """What others have published, those of `names` alone if given."""
+    """What others have published, with references; those of `names` alone if given, without."""
     rows = []
     for row in published.table().reset_index().itertuples():
         if not names or row.who in names:
             folds = [row.protocol.partition(",")[0].removesuffix(" folds")] + [row.details] * bool(row.details)
             folds = re.sub("(luna2022|emobox)", r"`\1`", ", ".join(folds))
             numbers = ["–" if np.isnan(n) else f"{n:.2f}".removesuffix("0") for n in (row.accuracy, row.uar)]
-            rows.append([f"{row.modality.replace('audio + video', 'both')}: {row.who}", folds, *numbers])
-    return markdown(["others", "folds", "accuracy", "UAR"], rows)
+            line = [f"{row.modality.replace('audio + video', 'both')}: {row.who}", folds, *numbers]
+            rows.append(line if names else [*line, row.reference])
+    return markdown(["others", "folds", "accuracy", "UAR"] + ["reference"] * (not names), rows)
+
+
+def table_4_3():
+    """The thesis' six audio architectures without attention."""
+    rows = []
+    for row in published.TABLE_4_3:
+        size = f"{row['layers']}x{row['units']}-{'bn' if row['batch_norm'] else 'plain'}"
+        if not (RESULTS / f"table-4.3-{size}-none.json").is_file():
+            continue  # not trained here
+        found = summary(f"table-4.3-{size}-none")
+        line = [f"{row['layers']} × {row['units']}", "yes" if row["batch_norm"] else "no", f"{found['parameters']:,}"]
+        line += [*per_cent([found["average"]], 2), ", ".join(per_cent(found["fold_accuracy"]))]
+        rows.append([*line, *per_cent([row["thesis"]], 0)])
+    return markdown(["layers × units", "batch normalisation", "parameters", "average", "folds", "thesis"], rows)
+
+
+def joint():
+    """The joint networks on audio and action units, whole, and with one modality noisy or absent."""
+    rows = []
+    for kind, dropout, p in itertools.product(JOINT, ("0", "0.5"), PROTOCOLS):
+        name = f"joint-{p}-{kind}-{dropout}"
+        if predictions(name) is not None:
+            found = summary(name)
+            line = [JOINT[kind], "half of the clips" if float(dropout) else "none", f"{found['parameters']:,}"]
+            rows.append([*line, PROTOCOLS[p], *cells(name), *(f"{found['corrupted'][w]:.1f}" for w in CORRUPTIONS)])
+    return markdown(["joined by", "modality dropout", "parameters", "", "accuracy", "UAR", *CORRUPTIONS.values()], rows)
+
+
+def ensembles():
+    """The large ensembles: their members, how many of them have a weight above 0.001, and their results."""
+    rows = []
+    for (end, heading), name in itertools.product(SPEAKERS.items(), ("audio", "fusion")):
+        for weights in ("equal", "fitted"):
+            files = [f"ensemble-{name}-{weights}-{p}{end}" for p in PROTOCOLS]
+            found = [summary(file)["pooling_weights"] for file in files]
+            members = " / ".join(f"{sum(w > 1e-3 for w in each)} of {len(each)}" for each in found)
+            rows.append([name + heading, weights, members, *(cell for file in files for cell in cells(file))])
+    head = ["", "weights", "members that count", *(word for name in PROTOCOLS.values() for word in (name, "UAR"))]
+    return markdown(head, rows)
 
 
 def emobox():
@@ -190,14 +236,17 @@ def differences():
             found.append([what, f"{100 * gain:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"])
             p_values.append(sign_flip(predictions(other), predictions(one)))
     corrected = holm(p_values)
-    shown = [["< 0.0001" if p < 1e-4 else f"{p:.4f}" for p in both] for both in zip(p_values, corrected)]
-    rows = [[*row, *both] for row, both in zip(found, shown)]
+    rows = [[*row, small(p), small(q)] for row, p, q in zip(found, p_values, corrected)]
     return markdown(["`luna2022`, where random folds are not named", "points (95 %)", "p", "p, Holm"], rows)
+
+
+def small(p):
+    """A p-value as a table shows it; 20,000 draws tell nothing below 0.001 once it is corrected."""
+    return "< 0.001" if p < 1e-3 else f"{p:.3f}"
 
 
 def sign_flip(a, b, draws=20_000, seed=0):
     """p-value of a paired difference: the sign of each speaker's difference is as good as a coin's (two-sided)."""
-    a = a[a.clip_id.isin(b.clip_id)].reset_index(drop=True)  # the seeds that both have
     gain = (b.prediction == b.label).astype(float) - (a.prediction == a.label)
     sums = gain.groupby(a.actor).sum().to_numpy()
     signs = np.random.default_rng(seed).choice((-1.0, 1.0), (draws, len(sums)))
@@ -213,18 +262,15 @@ def holm(p_values):
 
 
 def ablation():
-    """The rows' gains over the full model on the same clips and seeds; bold is what Holm's correction of all leaves."""
+    """The rows' gains over the full model on the same clips; bold is what Holm's correction of all leaves."""
     rows, gains, p_values = {}, {}, {}
     for row, p in itertools.product(recipe.ablation(), PROTOCOLS):
         name, full = f"ablation-{p}-{recipe.slug(row)}", f"ablation-{p}-full-model"
         rows[row, p] = summary(name)
         if name == full:
             continue
-        gain, low, high = gains[row, p] = recipe.gain(name, full)
-        if predictions(name) is None:  # from the interval
-            p_values[row, p] = math.erfc(abs(gain) / ((high - low) / 3.92) / math.sqrt(2))
-        else:
-            p_values[row, p] = sign_flip(predictions(full), predictions(name))
+        gains[row, p] = recipe.gain(name, full)
+        p_values[row, p] = sign_flip(*recipe.pairs(predictions(full), predictions(name)))
     left = dict(zip(p_values, holm([*p_values.values()]) < 0.05))
     lines = []
     for row in recipe.ablation():
@@ -234,7 +280,7 @@ def ablation():
             line += per_cent((found["accuracy"], found["uar"])[: 1 + (p == "luna2022")], 2)
             gain = "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * x for x in gains.get((row, p), (0, 0, 0))))
             line.append("–" if (row, p) not in left else f"**{gain}**" if left[row, p] else gain)
-        lines.append([*line, found["seeds"]])
+        lines.append([*line, " / ".join(str(rows[row, p]["seeds"]) for p in PROTOCOLS)])
     return markdown(["", "parameters", "random folds", "gain", "`luna2022`", "UAR", "gain", "seeds"], lines)
 
 
@@ -245,27 +291,56 @@ def lengths():
         end = f"-{epochs}-epochs" * (epochs != "40")
         names = [f"ablation-random-{row}{end}" for row in ("no-augmentation", "full-model")]
         if all(predictions(name) is not None for name in names):
-            gain = significance.difference(*map(predictions, names), by="actor")
+            gain = recipe.gain(names[1], names[0])
             shown = "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * x for x in gain))
             rows.append([epochs, *(cells(name)[0] for name in names), shown])
     return markdown(["epochs, random folds", "no augmentation", "full model", "gain of augmentation"], rows)
 
 
 def sexes():
-    rows = []
+    """Women and men: Welch's test over twelve speakers each, its p corrected for the rows (Holm)."""
+    from scipy.stats import ttest_ind
+
+    rows, p_values = [], []
     names = ("lda-encoders-luna2022", "lda-action-units-luna2022", "equal-fusion-2-luna2022", "lda-both-luna2022")
     labels = {file_of(row, "luna2022"): row for row in recipe.HEADLINE}
     for name in names:
         found = predictions(name)
         actors = (found.prediction == found.label).groupby(found.actor).mean()
         women, men = actors[actors.index % 2 == 0].to_numpy(), actors[actors.index % 2 == 1].to_numpy()
-        rng = np.random.default_rng(0)
-        drawn = [rng.choice(group, (20_000, len(group))).mean(axis=1) for group in (women, men)]
-        low, high = np.quantile(drawn[0] - drawn[1], (0.025, 0.975))
+        test = ttest_ind(women, men, equal_var=False)
+        low, high = test.confidence_interval()
+        p_values.append(test.pvalue)
         span = " to ".join(per_cent((actors.min(), actors.max())))
         gap = f"{100 * (women.mean() - men.mean()):+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
         rows.append([labels[name], *per_cent((women.mean(), men.mean())), gap, span])
-    return markdown(["`luna2022`", "women", "men", "difference (95 %)", "lowest and highest speaker"], rows)
+    rows = [[*row[:-1], small(p), row[-1]] for row, p in zip(rows, holm(p_values))]
+    head = ["`luna2022`", "women", "men", "difference (95 %)", "p, Holm", "lowest and highest speaker"]
+    return markdown(head, rows)
+
+
+def untouched():
+    """Accuracy on the speakers of the first luna2022 fold, on whom nothing was chosen, and on the other nineteen."""
+    rows = []
+    first = predictions("lda-encoders-luna2022").query("fold == 1").actor.unique()
+    for model, file in UNTOUCHED.items():
+        line = [model]
+        for protocol in ("luna2022", "emobox"):
+            found = predictions(f"{file}-{protocol}")
+            right = (found.prediction == found.label).groupby(found.actor.isin(first)).mean()
+            line += per_cent((right.loc[True], right.loc[False]), 2)
+        rows.append(line)
+    head = ["", "`luna2022`, untouched", "others", "`emobox`, untouched", "others"]
+    return markdown(head, rows)
+
+
+def speakers():
+    """What per-speaker normalisation gains, by the clips that the test speaker's statistics come from."""
+    rows = {}
+    for row in summary("speaker-statistics")["rows"]:
+        gain = "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * x for x in row["gain"]))
+        rows.setdefault(row["clips"], [row["clips"]]).extend([f"{100 * row['accuracy']:.1f}", gain])
+    return markdown(["clips of the test speaker", "face", "gain", "audio", "gain"], rows.values())
 
 
 def steps():
@@ -289,7 +364,7 @@ def frames():
 
 
 def figure():
-    """Draws docs/protocols.png: what each model loses as less of a test speaker is in training."""
+    """Draws docs/protocols.png: accuracy by protocol; a line leaves out the one that is no step to the next."""
     import matplotlib.pyplot as plt
 
     _, ax = plt.subplots(figsize=(7.5, 3.6), layout="constrained")
@@ -298,7 +373,8 @@ def figure():
         accuracy = [100 * (rows.prediction == rows.label).mean() for rows in found]
         edges = [100 * np.array(significance.interval(rows, by="actor")) for rows in found]
         spread = np.abs(np.transpose(edges) - accuracy)
-        ax.errorbar(list(STEPS.values()), accuracy, spread, fmt="o-", ms=4, lw=1.2, capsize=2, label=model)
+        bars = ax.errorbar(list(STEPS.values()), accuracy, spread, fmt="o", ms=4, lw=1.2, capsize=2, label=model)
+        ax.plot(accuracy[:3], lw=1.2, color=bars[0].get_color())
     ax.axhline(100 * 192 / 1440, color="0.6", lw=0.8)
     ax.text(0, 100 * 192 / 1440 + 1, "majority-class baseline", fontsize=8, color="0.4")
     ax.set(ylim=(0, 100), ylabel="accuracy (%)")
@@ -312,13 +388,18 @@ def pages():
     found = {"headline": headline(), "literature": literature(COMPARED)}
     more = {
         "thesis": thesis(),
+        "table-4.3": table_4_3(),
         "emobox": emobox(),
         "differences": differences(),
         "sexes": sexes(),
+        "untouched": untouched(),
+        "speakers": speakers(),
         "steps": steps(),
         "frames": frames(),
         "ablation": ablation(),
         "lengths": lengths(),
+        "joint": joint(),
+        "ensembles": ensembles(),
         "literature": literature(),
     }
     return {"README.md": found, "docs/results.md": {"headline": headline()} | more}

@@ -24,7 +24,7 @@ def test_a_benchmark_shows_its_options(path):
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
 def test_the_command_of_a_committed_result_names_a_benchmark_and_its_options(path):
     command = json.loads(path.read_text())["command"]
-    script = re.fullmatch(r"(?:KERAS_BACKEND=jax )?python (benchmarks/\w+\.py) [A-Z].*", command)[1]
+    script = re.fullmatch(r"(?:KERAS_BACKEND=jax )?python (benchmarks/\w+\.py) (?:[A-Z]|--).*", command)[1]
     source = (PROJECT / script).read_text()
     if "from audio_real import" in source:
         source += (PROJECT / "benchmarks" / "audio_real.py").read_text()  # which reads the options
@@ -45,9 +45,7 @@ def test_the_committed_results_are_named_as_the_benchmarks_name_them(monkeypatch
         elif path.name.startswith("joint-"):
             dropout = f"{stored['modality_dropout']:g}"
             assert path.name == f"joint-{stored['protocol']}-{stored['fusion']}-{dropout}.json"
-        elif re.match("(?:audio|fusion)-(?:network|ensemble)-", path.name):
-            assert path.name == f"{stored['row']}-{stored['protocol']}{end}"
-        elif re.match("(?:svm|lda)-", path.name):
+        elif re.match("(?:svm|lda|ensemble)-", path.name):
             assert path.name == f"{stored['model']}-{stored['protocol']}{end}"
         else:
             continue

@@ -1,6 +1,7 @@
 """The tables of README and docs/results.md hold what the committed out-of-fold predictions give."""
 
 import importlib
+import itertools
 import json
 import re
 
@@ -54,7 +55,7 @@ def test_every_number_of_the_headline_table_is_recomputed_from_the_probabilities
 
 
 def test_every_row_of_the_ablation_is_recomputed_from_the_predictions_of_each_seed():
-    right, checked = {}, 0
+    right = {}
     for path in sorted(RESULTS.glob("predictions/ablation-*.csv.gz")):
         found, name = pd.read_csv(path), path.name.removesuffix(".csv.gz")
         stored = json.loads((RESULTS / f"{name}.json").read_text())
@@ -62,13 +63,20 @@ def test_every_row_of_the_ablation_is_recomputed_from_the_predictions_of_each_se
         assert right[name].index.is_unique and len(found) == 1440 * stored["seeds"]
         assert right[name].groupby("seed").mean().tolist() == pytest.approx(stored["each_seed"])
         assert right[name].mean() == pytest.approx(stored["accuracy"])
-    full = right.pop("ablation-luna2022-full-model")
-    for name, row in right.items():
-        if name.startswith("ablation-luna2022-"):
-            expected = row.mean() - full[full.index.isin(row.index)].mean()
-            assert recipe.gain(name, "ablation-luna2022-full-model")[0] == pytest.approx(expected)
-            checked += 1
-    assert checked >= 18
+    for protocol, row in itertools.product(("luna2022", "random"), recipe.ablation()):
+        name, full = (f"ablation-{protocol}-{recipe.slug(each)}" for each in (row, "full model"))
+        assert recipe.gain(name, full)[0] == pytest.approx(right[name].mean() - right[full].mean())
+
+
+def test_every_ensemble_is_combined_again_from_its_members(tables):
+    made = importlib.import_module("ensemble")
+    for protocol in ("luna2022", "random"):
+        audio, face = made.members(protocol)
+        for name, models in {"audio": audio, "fusion": [*audio, *face]}.items():
+            stored = recipe.result(f"ensemble-{name}-equal-{protocol}")
+            assert stored["combined"] == [model.about["model"] for model in models] and len(models) > 20
+            combined = made.ensemble.combine(models, fit=False)
+            assert combined.summary()["accuracy"] == pytest.approx(stored["accuracy"], abs=2 / 1440)
 
 
 def test_the_predictions_are_small():

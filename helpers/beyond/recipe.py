@@ -91,14 +91,17 @@ def predictions(name):
 
 
 def gain(name, full):
-    """(difference, low, high): accuracy less the full model's on the same clips and seeds, with its 95 % interval.
+    """(difference, low, high): accuracy less the full model's on the same clips; 95 % interval over actors."""
+    return significance.difference(*pairs(predictions(full), predictions(name)), by="actor")
 
-    Over actors; as the summary has it, over clips in random folds, where the predictions were not kept.
-    """
-    kept, other = predictions(name), predictions(full)
-    if kept is None:
-        return result(name)["against_full_model"]
-    return significance.difference(other[other.clip_id.isin(kept.clip_id)], kept, by="actor")
+
+def pairs(a, b):
+    """Two results' predictions with every seed of the one beside every seed of the other: their means, clip by clip."""
+    clips = [rows.assign(clip=rows.clip_id.str.partition("/")[0]) for rows in (a, b)]
+    both = clips[0].merge(clips[1], on="clip", suffixes=("/a", "/b"))
+    names = both["clip_id/a"] + " " + both["clip_id/b"]
+    tables = [both.filter(like=end).rename(columns=lambda name: name[:-2]) for end in ("/a", "/b")]
+    return [table.assign(clip_id=names) for table in tables]
 
 
 # {row of the headline table: name in docs/results, whose * is the protocol}; a row without a result is left out.
@@ -113,6 +116,7 @@ HEADLINE = {
     "face: action units, SVM": "svm-action-units-*",
     "face: action units, LDA": "lda-action-units-*",
     "both: encoders and action units, one LDA": "lda-both-*",
+    "both: the thesis' audio network, an SVM on the action units": "equal-thesis-*",
     "audio: an LDA on each encoder and on both": "equal-audio-*",
     "both: an LDA on the encoders, one on the action units": "equal-fusion-2-*",
     "both: these two and the one LDA": "equal-fusion-3-*",
@@ -135,8 +139,7 @@ def results(rows=HEADLINE):
                 summary = result(file)
             except FileNotFoundError:
                 continue
-            kept = predictions(file)
-            low, high = summary["accuracy_interval"] if kept is None else significance.interval(kept, by="actor")
+            low, high = significance.interval(predictions(file), by="actor")
             row = {"accuracy": f"{100 * summary['accuracy']:.2f}", "95 %": f"{100 * low:.1f} to {100 * high:.1f}"}
             row |= {"UAR": f"{100 * summary['uar']:.2f}"}
             if file.startswith("ablation-") and file != full:
